@@ -1,0 +1,62 @@
+"""T7: on planted cells, attribution goes to the genes that make a cell what it is, and away from housekeeping."""
+
+import numpy as np
+import pytest
+
+from insignia import models
+from insignia.attribution import attribute, rank_genes
+from insignia.core import keys
+from insignia.data import simulate_planted
+
+
+def shares(matrix, planted):
+    """Mean share of a cell's mass on its own type's markers, and on housekeeping genes."""
+    matrix = matrix / matrix.sum(1, keepdims=True)
+    names, types = planted.adata.var_names, planted.adata.obs["cell_type"].to_numpy()
+    own = np.zeros(len(matrix))
+    for name, genes in planted.markers.items():
+        own[types == name] = matrix[types == name][:, names.get_indexer(genes)].sum(1)
+    return own.mean(), matrix[:, names.get_indexer(planted.housekeeping)].sum(1).mean()
+
+
+@pytest.fixture(scope="session", params=[0, 1, 2])
+def attributed(request):
+    """Planted cells with attributions of an encoder trained on them."""
+    planted = simulate_planted(n_cells=1200, rng=request.param)
+    encoder = models.train(
+        planted.adata,
+        labels="cell_type",
+        hidden=(128, 128, 128),
+        latent=32,
+        options=models.TrainOptions(epochs=12),
+        rng=request.param,
+        show_progress=False,
+    )
+    attribute(planted.adata, encoder, show_progress=False)
+    return planted
+
+
+def test_markers_gain_and_housekeeping_genes_lose(attributed):
+    counts = attributed.adata.X.toarray()
+    logged = np.log1p(counts / counts.sum(1, keepdims=True) * 1e4)
+    markers, housekeeping = shares(logged, attributed)
+    marker_share, housekeeping_share = shares(attributed.adata.layers[keys.ATTRIBUTION].toarray(), attributed)
+    assert marker_share >= 3 * markers
+    assert housekeeping_share <= 0.6 * housekeeping
+
+
+def test_attributions_are_complete(attributed):
+    assert attributed.adata.obs[keys.gap()].median() < 0.01
+
+
+def test_the_best_genes_of_a_type_are_its_markers_and_of_shuffled_types_are_not(attributed):
+    def precision(adata):
+        rank_genes(adata, "cell_type")
+        names = adata.uns[keys.RANK_GENES]["names"]
+        best = [set(names[group][:10]) & set(genes) for group, genes in attributed.markers.items()]
+        return np.mean([len(found) / 10 for found in best])
+
+    assert precision(attributed.adata) > 0.9
+    shuffled = attributed.adata.copy()
+    shuffled.obs["cell_type"] = np.random.default_rng(0).permutation(shuffled.obs["cell_type"].to_numpy())
+    assert precision(shuffled) < 0.3

@@ -1,0 +1,9 @@
+"""Atlases: attributed cells of many studies, searched for signatures, with hits counted by sample."""
+
+from insignia.atlas.add_report import AddReport
+from insignia.atlas.calls import Hits
+from insignia.atlas.result import SearchResult, StudyCoverage
+from insignia.atlas.samples import SampleTable
+from insignia.atlas.store import Atlas
+
+__all__ = ["AddReport", "Atlas", "Hits", "SampleTable", "SearchResult", "StudyCoverage"]

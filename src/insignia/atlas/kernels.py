@@ -1,0 +1,130 @@
+"""The compiled loops of the atlas: counting, scattering and sorting values, and adding genes into scores.
+
+Compiled code is kept in the user's cache folder, so only the first use ever compiles.
+"""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import numba
+import numpy as np
+
+from insignia.atlas.layout import BLOCK, MAX_VALUE
+from insignia.core.settings import cache_dir
+
+__all__ = ["FLOAT_OF_HALF", "add_genes", "count_values", "scatter_values", "sort_runs"]
+
+F = TypeVar("F", bound=Callable[..., object])
+
+FLOAT_OF_HALF = np.arange(BLOCK, dtype=np.uint16).view(np.float16).astype(np.float32)
+"""float32 value of every float16, by its bits: numba has no float16 on the CPU."""
+
+_SMALLEST_NORMAL = np.uint32(0x38800000)
+_STEPS_OF_SUBNORMAL = np.float32(2.0**24)
+_LARGEST = np.float32(MAX_VALUE)
+
+
+def _compiled(function: F) -> F:
+    # numba reads the folder while decorating; other packages' caches stay where they are
+    ours = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = ours or str(cache_dir() / "numba")
+    try:
+        return numba.njit(nogil=True, cache=True)(function)  # type: ignore[no-any-return]
+    finally:
+        numba.config.CACHE_DIR = ours
+
+
+@_compiled
+def add_genes(
+    offsets: np.ndarray,
+    block: int,
+    positions: np.ndarray,
+    weights: np.ndarray,
+    cells: np.ndarray,
+    values: np.ndarray,
+    table: np.ndarray,
+    out: np.ndarray,
+) -> bool:
+    """Add weight x value of some genes in one block into `out`, float32 (65536,).
+
+    Returns False, having read nothing outside the arrays, where offsets do not fit them.
+    """
+    for k in range(positions.size):
+        start, stop = offsets[positions[k], block], offsets[positions[k], block + 1]
+        if start < 0 or stop < start or stop > cells.size or stop > values.size:
+            return False
+        weight = weights[k]
+        for i in range(start, stop):
+            out[cells[i]] += weight * table[values[i]]
+    return True
+
+
+@_compiled
+def count_values(
+    indptr: np.ndarray, indices: np.ndarray, data: np.ndarray, blocks: np.ndarray, counts: np.ndarray
+) -> bool:
+    """Count the non-zero values of sparse rows into (blocks, genes); False if one is not finite or too large."""
+    for row in range(blocks.size):
+        for i in range(indptr[row], indptr[row + 1]):
+            if not abs(data[i]) <= _LARGEST:
+                return False
+            if data[i] != 0:
+                counts[blocks[row], indices[i]] += 1
+    return True
+
+
+@_compiled
+def scatter_values(
+    indptr: np.ndarray,
+    indices: np.ndarray,
+    data: np.ndarray,
+    rows: np.ndarray,
+    cursor: np.ndarray,
+    cells: np.ndarray,
+    values: np.ndarray,
+) -> bool:
+    """Write the non-zero values of sparse rows to their gene-major places, as bits of float16.
+
+    `rows` is the row of each within the segment, or -1 to leave it out; `cursor`, (blocks, genes), is the next free
+    place. Returns False, having written nothing outside the arrays, when there are more values than were counted.
+    """
+    bits = data.view(np.uint32)
+    for row in range(rows.size):
+        if rows[row] < 0:
+            continue
+        block, cell = rows[row] // BLOCK, rows[row] % BLOCK
+        for i in range(indptr[row], indptr[row + 1]):
+            if data[i] == 0:
+                continue
+            place = cursor[block, indices[i]]
+            if place >= cells.size:
+                return False
+            cursor[block, indices[i]] = place + 1
+            cells[place] = cell
+            sign, size = (bits[i] >> np.uint32(16)) & np.uint32(0x8000), bits[i] & np.uint32(0x7FFFFFFF)
+            if size >= _SMALLEST_NORMAL:
+                # exponent from bias 127 to 15, then round to nearest even
+                half = (size - np.uint32(0x38000000) + np.uint32(0xFFF) + ((size >> np.uint32(13)) & 1)) >> np.uint32(
+                    13
+                )
+            else:
+                # never 0: a stored value says that the gene counted in this cell
+                half = max(np.uint32(1), np.uint32(np.rint(abs(data[i]) * _STEPS_OF_SUBNORMAL)))
+            values[place] = sign | half
+    return True
+
+
+@_compiled
+def sort_runs(bounds: np.ndarray, cells: np.ndarray, values: np.ndarray) -> None:
+    """Sort each run of values between two neighbouring bounds by cell."""
+    for run in range(bounds.size - 1):
+        start, stop = bounds[run], bounds[run + 1]
+        in_order = True
+        for i in range(start + 1, stop):
+            if cells[i] < cells[i - 1]:
+                in_order = False
+                break
+        if not in_order:
+            order = np.argsort(cells[start:stop], kind="mergesort")
+            cells[start:stop] = cells[start:stop][order]
+            values[start:stop] = values[start:stop][order]

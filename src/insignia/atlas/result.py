@@ -1,0 +1,165 @@
+"""The result of a search: a score for every cell, and what is needed to read it."""
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+
+from insignia.atlas.calls import Hits
+from insignia.atlas.snapshot import Snapshot
+from insignia.core import keys
+from insignia.core.errors import CoverageWarning, InputError
+from insignia.data import standardise_obs
+from insignia.genes import GeneMatch, Signature
+
+__all__ = ["SearchResult", "StudyCoverage"]
+
+
+class StudyCoverage(NamedTuple):
+    """How much of a signature one study measured; `reason` says why it is left out, and is empty if it is not."""
+
+    study: str
+    cells: int
+    genes: int
+    coverage: float
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class SearchResult:
+    """Scores of a signature in the cells of an atlas.
+
+    Attributes
+    ----------
+    scores
+        (cells,) float32, in the order of the atlas; NaN in studies that measured too little of the signature.
+    match
+        Which genes of the signature the atlas knows.
+    where
+        The filter that chose the cells, or `None` for all.
+    agg
+        How gene values were combined.
+    rows
+        Row of the atlas of each cell; `None` stands for all rows.
+    studies
+        Coverage of the signature, study by study; see `coverage`.
+    spans
+        Cells that follow each other and share a coverage: how many, and what it is.
+    """
+
+    signature: Signature
+    match: GeneMatch
+    agg: str
+    where: str | None
+    min_coverage: float
+    scores: np.ndarray
+    snapshot: Snapshot = field(repr=False)
+    rows: np.ndarray | None = field(repr=False)
+    studies: tuple[StudyCoverage, ...] = field(repr=False)
+    spans: tuple[tuple[int, float], ...] = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def __repr__(self) -> str:
+        cells = f"{len(self):,} cells of {len({entry.study for entry in self.studies}):,} studies"
+        chosen = f" where {self.where}" if self.where else ""
+        return f"SearchResult({self.signature.name!r}, {cells}{chosen}; {self.match.summary()})"
+
+    @cached_property
+    def obs(self) -> pd.DataFrame:
+        """Metadata of the cells, read when first asked for; text columns are categoricals."""
+        return self.metadata()
+
+    def metadata(self, columns: list[str] | None = None) -> pd.DataFrame:
+        """Read some metadata columns of the cells; `None` reads all."""
+        return self.snapshot.frame(columns, self.rows)
+
+    @cached_property
+    def coverage(self) -> pd.DataFrame:
+        """One row for each study, and for each set of genes in studies that measured several.
+
+        Columns ``study``, ``cells``, ``genes`` (of the signature, measured), ``coverage`` (genes over all genes of
+        the signature), ``scored``, ``reason`` (why it is left out).
+        """
+        frame = pd.DataFrame(list(self.studies), columns=list(StudyCoverage._fields))
+        frame.insert(4, "scored", frame["reason"] == "")
+        return frame
+
+    @cached_property
+    def cell_coverage(self) -> np.ndarray:
+        """Coverage of the signature in the study of each cell, float32 (cells,)."""
+        coverage = np.array([share for _, share in self.spans], dtype=np.float32)
+        return np.repeat(coverage, [length for length, _ in self.spans])
+
+    def call(self, rule: str = "percentile", **params: float) -> Hits:
+        """Call cells hits whose score is above a cut-off taken from these cells.
+
+        Parameters
+        ----------
+        rule
+            Name of a hit rule, see `insignia.stats.rules`: ``"percentile"``, ``"quantile"`` or ``"value"``.
+        params
+            What the rule takes, e.g. ``q=90``.
+
+        Raises
+        ------
+        InputError
+            No cell has a score, or a parameter is missing, unknown or out of range.
+        """
+        return Hits.from_result(self, rule, params)
+
+    def to_obs(
+        self,
+        adata: AnnData,
+        key: str | None = None,
+        *,
+        columns: Mapping[str, str] | None = None,
+        constants: Mapping[str, str] | None = None,
+    ) -> None:
+        """Write the scores into `adata.obs`, cells told by study and barcode; NaN where a cell was not searched.
+
+        Parameters
+        ----------
+        adata
+            Cells that are in the atlas, all or some, in any order.
+        key
+            Name of the column; `None` takes the name of the signature.
+        columns, constants
+            Where study and barcode stand in `adata.obs`, as for `Atlas.add`.
+
+        Raises
+        ------
+        InputError
+            None of the cells was searched.
+        """
+        filled = {name: keys.UNKNOWN for name in keys.METADATA if name not in (keys.STUDY, keys.BARCODE)}
+        taken = [*(columns or {}).values(), *(constants or {})]
+        filled = {name: value for name, value in filled.items() if name not in taken}
+        theirs = standardise_obs(adata.obs, columns=columns, constants={**filled, **(constants or {})})
+        ours = self.metadata([keys.STUDY, keys.BARCODE])
+        known = ours[keys.STUDY].isin(theirs[keys.STUDY].unique()).to_numpy()
+        places = pd.MultiIndex.from_frame(ours[known].astype(object)).get_indexer(
+            pd.MultiIndex.from_frame(theirs[[keys.STUDY, keys.BARCODE]])
+        )
+        if not (places >= 0).any():
+            raise InputError(
+                f"None of the {adata.n_obs:,} cells was searched. They are of the studies "
+                f"{theirs[keys.STUDY].unique()[:3].tolist()} with barcodes such as {theirs[keys.BARCODE].iloc[0]!r}; "
+                f"searched were {ours[keys.STUDY].unique()[:3].tolist()} with {ours[keys.BARCODE].iloc[0]!r}. Name the "
+                "study with constants={'study': ...}, and keep obs_names as they were added."
+            )
+        scores = np.full(adata.n_obs, np.nan, dtype=np.float32)
+        scores[places >= 0] = self.scores[known][places[places >= 0]]
+        if (places < 0).any():
+            warnings.warn(
+                f"{int((places < 0).sum()):,} of {adata.n_obs:,} cells were not searched and have no score (NaN).",
+                CoverageWarning,
+                stacklevel=2,
+            )
+        adata.obs[key or self.signature.name] = scores

@@ -1,0 +1,114 @@
+"""One version of an atlas, as a reader sees it: later additions do not change it."""
+
+import io
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from insignia.atlas.layout import GAP_COLUMN, GENES, OBS, SEGMENTS, SUM_COLUMN
+from insignia.atlas.manifest import Manifest
+from insignia.atlas.segment import SegmentCache
+from insignia.core import keys
+from insignia.core.errors import AtlasDamaged
+from insignia.core.files import sha256_file
+from insignia.genes import GeneVocabulary
+
+__all__ = ["Snapshot", "write_genes"]
+
+
+def write_genes(path: Path, genes: GeneVocabulary) -> str:
+    """Write the gene table, and return the hash of the file."""
+    table = pa.Table.from_pandas(genes.frame(), preserve_index=False).replace_schema_metadata(
+        {"organism": genes.organism}
+    )
+    pq.write_table(table, path)
+    return sha256_file(path)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A manifest and what it names."""
+
+    path: Path
+    manifest: Manifest
+
+    @cached_property
+    def genes(self) -> GeneVocabulary:
+        """The gene table."""
+        path = self.path / GENES
+        try:
+            if sha256_file(path) != self.manifest.genes.sha256:
+                raise ValueError("its sha256 is not the one that the manifest names")
+            table = pq.read_table(io.BytesIO(path.read_bytes()))
+            organism = (table.schema.metadata or {}).get(b"organism", b"unknown").decode()
+            return GeneVocabulary.from_frame(table.to_pandas(), organism)
+        except (OSError, ValueError, pa.ArrowException) as error:
+            raise AtlasDamaged(f"{path} is damaged: {error}. Put back a copy of this one file.") from error
+
+    @cached_property
+    def segments(self) -> SegmentCache:
+        """Its segments, opened when asked for."""
+        return SegmentCache(self.path, self.manifest.segments, self.manifest.genes.count)
+
+    @cached_property
+    def first_rows(self) -> np.ndarray:
+        """Row of the atlas at which each segment starts, and the number of cells at the end, (segments + 1,)."""
+        return np.cumsum([0, *(entry.cells for entry in self.manifest.segments)], dtype=np.int64)
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the metadata columns."""
+        return [*keys.METADATA, GAP_COLUMN, SUM_COLUMN, *self.manifest.columns]
+
+    def metadata(self, columns: list[str] | None = None, rows: np.ndarray | None = None) -> pa.Table:
+        """Read metadata of some cells, in the order of the atlas.
+
+        Parameters
+        ----------
+        columns
+            `None` reads all. A column that a segment lacks is null there.
+        rows
+            Rows of the atlas in ascending order; `None` reads all cells.
+        """
+        tables = []
+        for entry, first in zip(self.manifest.segments, self.first_rows.tolist(), strict=False):
+            here = None
+            if rows is not None:
+                low, high = np.searchsorted(rows, [first, first + entry.cells])
+                if low == high:
+                    continue
+                here = rows[low:high] - first
+            table = self._segment_metadata(entry.id, entry.cells, columns)
+            tables.append(table if here is None or here.size == entry.cells else table.take(here))
+        if not tables:
+            return pa.table({name: pa.array([], pa.string()) for name in columns or []})
+        return pa.concat_tables(tables, promote_options="permissive").unify_dictionaries()
+
+    def frame(self, columns: list[str] | None = None, rows: np.ndarray | None = None) -> pd.DataFrame:
+        """Read metadata as pandas, text as categoricals with sorted categories; see `metadata`."""
+        frame: pd.DataFrame = self.metadata(columns, rows).to_pandas()
+        for name, column in frame.select_dtypes("category").items():
+            used = column.cat.remove_unused_categories()
+            frame[name] = used.cat.reorder_categories(sorted(used.cat.categories))
+        return frame
+
+    def _segment_metadata(self, name: str, cells: int, columns: list[str] | None) -> pa.Table:
+        path = self.path / SEGMENTS / name / OBS
+        try:
+            with pq.ParquetFile(path) as file:
+                present = file.schema_arrow.names
+                table = file.read(columns=None if columns is None else [name for name in columns if name in present])
+        except (OSError, ValueError, pa.ArrowException) as error:
+            raise _damaged(path, str(error)) from error
+        if table.num_rows != cells:
+            raise _damaged(path, f"it holds {table.num_rows:,} rows for {cells:,} cells")
+        return table
+
+
+def _damaged(path: Path, what: str) -> AtlasDamaged:
+    return AtlasDamaged(f"{path} is damaged: {what}. Put back a copy of this file, or build the atlas again.")

@@ -1,0 +1,265 @@
+"""`Atlas`: attributed cells of many studies on disk, added study by study and searched as one."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from insignia.atlas.add_report import AddReport
+from insignia.atlas.layout import GENES, MANIFEST, MAX_CELLS_PER_SEGMENT, SEGMENTS
+from insignia.atlas.manifest import GeneTable, Manifest
+from insignia.atlas.result import SearchResult
+from insignia.atlas.snapshot import Snapshot, write_genes
+from insignia.atlas.sources import Sources, find_sources
+from insignia.core import keys
+from insignia.core.errors import AtlasError, AtlasMismatch, InputError
+from insignia.core.files import atomic_folder
+from insignia.data import AttributionRecord
+from insignia.genes import GeneMatch, GeneVocabulary, Signature
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+    from insignia.atlas.search import Agg
+
+__all__ = ["Atlas"]
+
+
+class Atlas:
+    """An atlas on disk; make one with `Atlas.create`, open one with `Atlas.open`.
+
+    An open atlas, and every result of it, keeps showing the version it was opened at or brought to by its own `add`.
+    """
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+
+    @classmethod
+    def create(cls, path: str | Path, *, genes: GeneVocabulary, record: AttributionRecord) -> "Atlas":
+        """Make an empty atlas for attributions of one kind.
+
+        Parameters
+        ----------
+        path
+            A folder that does not exist yet, or is empty.
+        genes
+            Gene table of the model.
+        record
+            How the attributions that it will hold are made.
+
+        Raises
+        ------
+        AtlasError
+            There is something at `path` already.
+        AtlasMismatch
+            `record` belongs to another gene table.
+        """
+        path = Path(path)
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            what = (
+                "an atlas; open it with Atlas.open()" if (path / MANIFEST).exists() else "something; choose a new path"
+            )
+            raise AtlasError(f"{path} already holds {what}.")
+        if record.genes_sha256 != genes.sha256:
+            raise AtlasMismatch(
+                f"The record names a gene table with sha256 {record.genes_sha256[:12]}.. and the given one of "
+                f"{len(genes):,} genes has {genes.sha256[:12]}... Pass the gene table of the model."
+            )
+        with atomic_folder(path) as folder:
+            (folder / SEGMENTS).mkdir()
+            table = GeneTable(len(genes), genes.sha256, write_genes(folder / GENES, genes))
+            Manifest(record=record, genes=table).write(folder)
+        return cls.open(path)
+
+    @classmethod
+    def open(cls, path: str | Path) -> "Atlas":
+        """Open an atlas as it is now.
+
+        Raises
+        ------
+        AtlasError
+            There is no atlas at `path`, or a later version of insignia wrote it.
+        AtlasDamaged
+            Its manifest is not what was written.
+        """
+        path = Path(path)
+        return cls(Snapshot(path, Manifest.read(path)))
+
+    @property
+    def path(self) -> Path:
+        """Folder of the atlas."""
+        return self._snapshot.path
+
+    @property
+    def genes(self) -> GeneVocabulary:
+        """Gene table."""
+        return self._snapshot.genes
+
+    @property
+    def record(self) -> AttributionRecord:
+        """How the attributions were made."""
+        return self._snapshot.manifest.record
+
+    @property
+    def studies(self) -> dict[str, int]:
+        """Cells of each study."""
+        return self._snapshot.manifest.study_cells()
+
+    @property
+    def columns(self) -> list[str]:
+        """Metadata columns, which `where` may name."""
+        return self._snapshot.columns
+
+    def __len__(self) -> int:
+        return self._snapshot.manifest.cells
+
+    def __repr__(self) -> str:
+        return (
+            f"Atlas({self.path.name!r}: {len(self):,} cells of {len(self.studies):,} studies, "
+            f"{self._snapshot.manifest.genes.count:,} genes, {self.record.model}, {self.record.method})"
+        )
+
+    def info(self) -> dict[str, Any]:
+        """Sizes and provenance as plain values: cells, values, studies, segments, bytes, genes, columns, record."""
+        manifest = self._snapshot.manifest
+        return {
+            "path": str(self.path),
+            "cells": manifest.cells,
+            "values": sum(entry.values for entry in manifest.segments),
+            "studies": len(manifest.studies),
+            "segments": len(manifest.segments),
+            "bytes": sum(entry.bytes for entry in manifest.segments),
+            "genes": manifest.genes.count,
+            "organism": self.genes.organism,
+            "columns": self.columns,
+            "record": manifest.record.to_dict(),
+            "sha256": manifest.sha256(),
+        }
+
+    def add(
+        self,
+        sources: Sources,
+        *,
+        columns: Mapping[str, str] | None = None,
+        constants: Mapping[str, str] | None = None,
+        extra: Sequence[str] = (),
+        key: str = keys.ATTRIBUTION,
+        max_cells_per_segment: int = MAX_CELLS_PER_SEGMENT,
+        progress: bool | None = None,
+    ) -> AddReport:
+        """Add studies; everything is checked first, and a failure leaves the atlas as it was.
+
+        Parameters
+        ----------
+        sources
+            Attributed AnnData, in memory or backed, or a path of an attributed `.h5ad` file or of a folder of them;
+            or a list of these. All parts of a study go into one call.
+        columns, constants
+            Where the metadata stand, as for `insignia.data.standardise_obs`.
+        extra
+            Further `obs` columns to keep, so that `where` and strata can use them.
+        key
+            Name of the attribution layer.
+        max_cells_per_segment
+            More cells than this are split over several segments.
+        progress
+            `None` shows a bar on a terminal.
+
+        Raises
+        ------
+        AtlasMismatch
+            The cells were attributed by another model, method, target or scaling.
+        DuplicateStudy
+            A study, or the same file, is in the atlas already.
+        DuplicateNames
+            Two cells of a study share a barcode.
+        MissingMetadata
+            A metadata column, the attribution layer or its record is absent.
+        InputError
+            Attributions are not finite, or genes were dropped after attribution.
+        """
+        from insignia.atlas.add import add_sources
+
+        if max_cells_per_segment < 1:
+            raise InputError(f"max_cells_per_segment is at least 1; found {max_cells_per_segment}.")
+        manifest, report = add_sources(
+            self.path,
+            self._snapshot.manifest,
+            find_sources(sources, key=key, n_genes=self._snapshot.manifest.genes.count),
+            columns=columns,
+            constants=constants,
+            extra=extra,
+            max_cells_per_segment=max_cells_per_segment,
+            show=progress,
+        )
+        self._snapshot = Snapshot(self.path, manifest)
+        return report
+
+    def obs(self, where: str | None = None) -> pd.DataFrame:
+        """Read the metadata of all cells, or of those that `where` chooses, in the order of the atlas."""
+        from insignia.atlas.filters import select
+
+        return self._snapshot.frame(rows=None if where is None else select(self._snapshot, where))
+
+    def search(
+        self,
+        signature: str | Signature | Sequence[str] | Mapping[str, float],
+        *,
+        where: str | None = None,
+        agg: "Agg" = "mean",
+        min_coverage: float = 0.5,
+    ) -> SearchResult:
+        """Score a signature in every cell, or in those that `where` chooses.
+
+        Parameters
+        ----------
+        signature
+            Name of a bundled signature, a gene list, a mapping of genes to weights, or a `Signature`.
+        where
+            A DuckDB expression over the metadata, e.g. ``"tissue = 'blood' AND disease <> 'normal'"``.
+        agg
+            How the genes' attributions a are combined with their weights w, over the genes that the cell's study
+            measured: ``"mean"`` is sum(w a) / sum(|w|), ``"weighted_mean"`` is sum(w a) / sum(w), and ``"sum"`` is
+            sum(w a), which is smaller where a study measured fewer of the genes.
+        min_coverage
+            Studies that measured a smaller fraction of the signature's genes get no score (NaN), with a warning
+            that names them.
+
+        Raises
+        ------
+        SignatureError
+            The signature is empty or unknown, or its weights add up to 0 under ``"weighted_mean"``.
+        GeneMatchError
+            No gene is known to the atlas, or no study measured enough of them.
+        OrganismMismatch
+            The signature is of another organism.
+        FilterError
+            `where` is not one expression over the metadata, or chooses no cell.
+
+        References
+        ----------
+        doi:10.1101/2025.06.14.659567
+        """
+        from insignia.atlas.search import search
+
+        return search(self._snapshot, signature, where=where, agg=agg, min_coverage=min_coverage)
+
+    def gene_matrix(
+        self, genes: Sequence[str] | Signature, *, where: str | None = None
+    ) -> tuple["csr_matrix", pd.DataFrame, GeneMatch]:
+        """Read the attributions of some genes.
+
+        Returns
+        -------
+        The matrix, float32 (cells, found genes in the order asked for), in which a gene that a cell's study did not
+        measure is NaN; the metadata of the cells; and which genes were found.
+
+        Raises
+        ------
+        GeneMatchError
+            No gene is known to the atlas.
+        """
+        from insignia.atlas.gene_matrix import gene_matrix
+
+        return gene_matrix(self._snapshot, genes, where=where)

@@ -1,0 +1,83 @@
+"""Hit rules: where to cut a score so that the cells above it count as hits.
+
+A rule takes the scores of a reference population and gives one number. A cell is a hit when its score is
+above that number, in the reference or anywhere else the number is used later.
+"""
+
+import inspect
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+
+from insignia.core.errors import InputError
+from insignia.core.registry import Registry
+
+__all__ = ["Rule", "cutoff", "rules"]
+
+
+Rule: TypeAlias = Callable[..., float]
+"""Gives the cut-off of finite scores, float64 (cells,), never empty; its parameters are keyword-only."""
+
+rules: Registry[Rule] = Registry("hit rule")
+"""Every hit rule by name."""
+
+
+@rules.add("percentile", source="doi:10.1101/2025.06.14.659567")
+def percentile(scores: np.ndarray, *, q: float = 90.0) -> float:
+    """Cut at the `q`-th percentile, `q` within 0 to 100."""
+    if not 0 <= q <= 100:
+        raise InputError(f"A percentile lies within 0 and 100; q is {q}.")
+    if 0 < q < 1:
+        raise InputError(f"q={q} is the {q}-th percentile; for a fraction use rule='quantile' or q={100 * q:g}.")
+    return float(np.percentile(scores, q))
+
+
+@rules.add("quantile", source="doi:10.1101/2025.06.14.659567")
+def quantile(scores: np.ndarray, *, q: float = 0.9) -> float:
+    """Cut at the `q`-quantile, `q` within 0 to 1."""
+    if not 0 <= q <= 1:
+        raise InputError(f"A quantile lies within 0 and 1; q is {q}. For 0 to 100 use rule='percentile'.")
+    return float(np.quantile(scores, q))
+
+
+@rules.add("value", source="doi:10.1101/2025.06.14.659567")
+def value(scores: np.ndarray, *, value: float) -> float:  # noqa: ARG001 (every rule sees the scores)
+    """Cut at a value that the caller knows."""
+    if not np.isfinite(value):
+        raise InputError(f"A cut-off is a finite number; value is {value}.")
+    return float(value)
+
+
+def cutoff(scores: np.ndarray, rule: str, **params: float) -> float:
+    """Cut-off of `scores` under a rule; cells without a score (NaN) do not take part.
+
+    Parameters
+    ----------
+    scores
+        Scores of the reference population, (cells,).
+    rule
+        Name of a rule: ``"percentile"``, ``"quantile"``, ``"value"``, or one registered elsewhere.
+    params
+        What the rule takes, e.g. ``q=90``.
+
+    Raises
+    ------
+    UnknownName
+        No rule has this name.
+    InputError
+        No cell has a score, a score is infinite, or a parameter is missing, unknown or out of range.
+    """
+    found = rules[rule]
+    given = np.asarray(scores, dtype=np.float64)
+    finite = given[~np.isnan(given)]
+    if not finite.size:
+        raise InputError(f"None of the {given.size:,} cells has a score, so {rule!r} has nothing to cut.")
+    if not np.isfinite(finite).all():
+        raise InputError(f"{int(np.isinf(finite).sum()):,} scores are infinite; a cut-off needs numbers.")
+    try:
+        inspect.signature(found).bind(finite, **params)
+    except TypeError as error:
+        takes = list(inspect.signature(found).parameters)[1:]
+        raise InputError(f"Hit rule {rule!r} takes {', '.join(takes)}; it was given {params or 'nothing'}.") from error
+    return float(found(finite, **params))

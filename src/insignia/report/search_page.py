@@ -1,0 +1,290 @@
+"""The report of a search: one page with the question, the answer, figures, tables, and how to repeat it."""
+
+import platform
+import shlex
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from insignia.core import keys
+from insignia.report.answers import answer, cautions, unit_of, warnings_of
+from insignia.report.html import Section, page
+from insignia.report.parts import Bullets, Code, Facts, Lead, Note, Part, Picture, Table
+from insignia.report.style import count, percent
+
+if TYPE_CHECKING:
+    from insignia.atlas import Hits, SampleTable, SearchResult
+
+__all__ = ["search_report"]
+
+_PERCENTS = ("fraction", "mean_fraction", "median_fraction", "coverage")
+_PACKAGES = ("insignia", "anndata", "matplotlib", "numpy", "pandas")
+
+
+def search_report(
+    result: "SearchResult",
+    hits: "Hits",
+    table: "SampleTable",
+    path: str | Path,
+    *,
+    by: str = keys.DISEASE,
+    title: str | None = None,
+    top: int = 12,
+    min_samples: int = 3,
+    max_rows: int = 100,
+    command: str | None = None,
+) -> Path:
+    """Write one self-contained HTML page about a search.
+
+    Parameters
+    ----------
+    result
+        The search.
+    hits
+        The cells that were called.
+    table
+        Their samples.
+    path
+        Where to write the page.
+    by
+        Column that forms groups: ``"disease"``, ``"tissue"`` or ``"study"``.
+    title
+        Title of the page; `None` names the signature.
+    top
+        Groups in the figure; the tables hold all.
+    min_samples
+        Groups with fewer samples are not ranked.
+    max_rows
+        Rows of each table on the page; the CSV files inside it hold all.
+    command
+        Command line that made the page. `None` writes one for ``insignia search``, if the signature is a bundled one.
+
+    Returns
+    -------
+    `path`.
+
+    Raises
+    ------
+    InputError
+        `by` is not a column that forms groups.
+    """
+    name = result.signature.name
+    n_studies = len({entry.study for entry in result.studies})
+    sections = [
+        Section("Question", _question(result, hits, table, by)),
+        Section("Answer", _answer(result, table, by, min_samples)),
+        Section("Samples by group", _figures(table, by, top, min_samples)),
+        Section("Groups", _groups(table, by, min_samples, max_rows)),
+        Section("Samples", _samples(table, max_rows)),
+        Section("Genes and studies", _coverage(result, max_rows)),
+        Section("Settings and provenance", [Facts(_settings(result, hits, table)), Facts(_provenance(result))]),
+        Section("Repeat it", _repeat(result, hits, table, Path(path), by, min_samples, command)),
+    ]
+    subtitle = f"{len(result):,} cells, {count(n_studies, 'study')}, {count(len(table), unit_of(table))}"
+    return page(title or f"{name}: which {by.replace('_', ' ')} has most hits?", sections, path, subtitle=subtitle)
+
+
+def _question(result: "SearchResult", hits: "Hits", table: "SampleTable", by: str) -> list[Part]:
+    signature, about = result.signature, table.about
+    where = f"the cells where {result.where}" if result.where else "all cells of the atlas"
+    split = f", split by {table.stratum.replace('_', ' ')}" if table.stratum else ""
+    said = (
+        f"In which {by.replace('_', ' ')} do cells carry {signature.name} ({count(len(signature.genes), 'gene')})? "
+        f"Searched were {where}: {len(result):,}."
+    )
+    how = (
+        f"Each cell has a score, the {_agg(result.agg)} of the signature's genes. "
+        f"A hit is a cell with a score above {about['cutoff']:.4g} ({_rule(hits)}, taken from {about['reference']}). "
+        f"Hits are counted in each {unit_of(table)}{split}; {unit_of(table)}s with fewer than {table.min_cells} scored "
+        "cells are put aside."
+    )
+    origin = [part.rstrip(".") for part in (signature.description, signature.source, _doi(signature.doi)) if part]
+    return [said, how, *([f"{signature.name}: {'. '.join(origin)}."] if origin else [])]
+
+
+def _answer(result: "SearchResult", table: "SampleTable", by: str, min_samples: int) -> list[Part]:
+    first, *others = answer(table, by=by, min_samples=min_samples)
+    notes = [Note(said) for said in warnings_of(table, result.coverage)]
+    return [Lead(first), *([" ".join(others)] if others else []), Bullets(cautions(table, by)), *notes]
+
+
+def _figures(table: "SampleTable", by: str, top: int, min_samples: int) -> list[Part]:
+    from insignia.report.atlas_figures import samples_figure
+    from insignia.report.strata_figures import strata_figure
+
+    if not len(table):
+        return ["There is nothing to draw: no row has enough scored cells."]
+    unit = unit_of(table)
+    drawn = samples_figure(table, by=by, top=top, min_samples=min_samples)
+    caption = (
+        f"Each point is a {unit}: the share of its scored cells that are hits. Boxes span the quartiles, the line is "
+        "the median, the diamond the mean, and the dashed line the share over all scored cells. Grey rows have fewer than "
+        f"{min_samples} {unit}s and are not ranked."
+    )
+    parts: list[Part] = [Picture(drawn, caption, f"Fraction of hits per {unit}, by {by}")]
+    if table.stratum is not None:
+        parts.append(
+            Picture(strata_figure(table, by=by, min_samples=min_samples), "Mean fraction of hits in each field.")
+        )
+    return parts
+
+
+def _groups(table: "SampleTable", by: str, min_samples: int, max_rows: int) -> list[Part]:
+    summary = table.summary(by, min_samples=min_samples)
+    caption = f"One row for each {by.replace('_', ' ')}; enough: at least {min_samples} {unit_of(table)}s."
+    return [Table(summary, caption, name=f"{table.about['signature']}-groups", max_rows=max_rows, percents=_PERCENTS)]
+
+
+def _samples(table: "SampleTable", max_rows: int) -> list[Part]:
+    name = str(table.about["signature"])
+    rows = table.table.sort_values(["fraction", "study", "sample"], ascending=[False, True, True])
+    if table.stratum is None:
+        rows = rows.drop(columns="stratum")
+    parts: list[Part] = [
+        Table(rows, "Highest fraction first.", name=f"{name}-samples", max_rows=max_rows, percents=_PERCENTS)
+    ]
+    if len(table.excluded):
+        columns = ["reason", *[column for column in rows.columns if column in table.excluded]]
+        aside = table.excluded[columns]
+        parts.append(Table(aside, "Put aside.", name=f"{name}-put-aside", max_rows=max_rows, percents=_PERCENTS))
+    return parts
+
+
+def _coverage(result: "SearchResult", max_rows: int) -> list[Part]:
+    name = result.signature.name
+    genes = result.match.frame()
+    if result.signature.weights is not None:
+        genes.insert(1, "weight", list(result.signature.weights))
+    studies = result.coverage.sort_values(["scored", "coverage", "study"], ignore_index=True)
+    lost = int((~studies["scored"]).sum())
+    said = (
+        f"{lost} of {len(studies)} studies measured too few of the genes and are left out."
+        if lost
+        else (f"All {len(studies)} studies measured at least {percent(result.min_coverage)} of the genes.")
+    )
+    return [
+        result.match.summary(name) + ".",
+        said,
+        Table(genes, "Genes of the signature in the atlas.", name=f"{name}-genes", max_rows=max_rows),
+        Table(studies, "Genes of the signature that each study measured; those with fewest first.",
+              name=f"{name}-studies", max_rows=max_rows, percents=_PERCENTS),
+    ]  # fmt: skip
+
+
+def _settings(result: "SearchResult", hits: "Hits", table: "SampleTable") -> dict[str, object]:
+    return {
+        "signature": f"{result.signature.name} (sha256 {result.signature.sha256})",
+        "where": result.where or "all cells",
+        "combining genes": _agg(result.agg),
+        "least coverage of a study": percent(result.min_coverage),
+        "hit rule": _rule(hits),
+        "cut-off": repr(hits.cutoff),
+        "cut-off taken from": hits.reference,
+        "hits": f"{hits.n_hits:,} of {len(result):,} cells; {hits.n_nan:,} without a score",
+        "least cells of a sample": table.min_cells,
+    }
+
+
+def _provenance(result: "SearchResult") -> dict[str, object]:
+    manifest = result.snapshot.manifest
+    record = {name.replace("_", " "): value for name, value in manifest.record.to_dict().items()}
+    record["version"] = f"insignia {record['version']} made the attributions"
+    return {
+        "atlas": f"{result.snapshot.path.name}, {manifest.cells:,} cells of {count(len(manifest.studies), 'study')}",
+        "atlas sha256": manifest.sha256(),
+        **record,
+        "software": ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
+        + f", Python {platform.python_version()}",
+    }
+
+
+def _repeat(
+    result: "SearchResult",
+    hits: "Hits",
+    table: "SampleTable",
+    path: Path,
+    by: str,
+    min_samples: int,
+    command: str | None,
+) -> list[Part]:
+    line = command or _command(result, hits, table, path, by, min_samples)
+    python = "\n".join(
+        [
+            "import insignia as ins",
+            f"atlas = ins.Atlas.open({str(result.snapshot.path)!r})",
+            f"result = atlas.search({_signature(result)}, where={result.where!r}, agg={result.agg!r}, "
+            f"min_coverage={result.min_coverage!r})",
+            f"hits = result.call({_call(result, hits)})",
+            f"table = hits.by_sample({table.stratum!r}, min_cells={table.min_cells})"
+            + (".pool_donors()" if unit_of(table) == "donor" else ""),
+            f"print(table.summary({by!r}, min_samples={min_samples}))",
+        ]
+    )
+    shell: list[Part] = ["On the command line:", Code(line)] if line else []
+    return [*shell, "In Python:", Code(python)]
+
+
+def _is_bundled(result: "SearchResult") -> bool:
+    from insignia.genes import bundled, signature
+
+    name = result.signature.name
+    return name in bundled() and signature(name).sha256 == result.signature.sha256
+
+
+def _signature(result: "SearchResult") -> str:
+    made = result.signature
+    if _is_bundled(result):
+        return repr(made.name)
+    weights = "" if made.weights is None else f", weights={made.weights!r}"
+    return (
+        f"ins.genes.Signature({made.name!r}, {made.genes!r}{weights}, organism={made.organism!r}, "
+        f"id_type={made.id_type!r})"
+    )
+
+
+def _is_own_cutoff(result: "SearchResult", hits: "Hits") -> bool:
+    from insignia.stats import cutoff
+
+    return cutoff(result.scores, hits.rule, **hits.params) == hits.cutoff
+
+
+def _call(result: "SearchResult", hits: "Hits") -> str:
+    """Arguments of `SearchResult.call`; a cut-off that came from another search is repeated as a number."""
+    if not _is_own_cutoff(result, hits):
+        return f"'value', value={hits.cutoff!r}"
+    return ", ".join([repr(hits.rule), *(f"{name}={value!r}" for name, value in hits.params.items())])
+
+
+def _command(
+    result: "SearchResult", hits: "Hits", table: "SampleTable", path: Path, by: str, min_samples: int
+) -> str | None:
+    """Give the command line, if there is one that does the same."""
+    if not (_is_bundled(result) and _is_own_cutoff(result, hits) and unit_of(table) == "sample"):
+        return None
+    options: dict[str, tuple[object, object]] = {
+        "--where": (result.where, None),
+        "--by": (by, ""),
+        "--stratum": (table.stratum, None),
+        "--rule": (hits.rule, "percentile"),
+        "--cut": (next(iter(hits.params.values()), None), None),
+        "--agg": (result.agg, "mean"),
+        "--min-coverage": (result.min_coverage, 0.5),
+        "--min-cells": (table.min_cells, 25),
+        "--min-samples": (min_samples, 3),
+        "-o": (path.name, ""),
+    }
+    given = [text for name, (value, usual) in options.items() if value != usual for text in (name, str(value))]
+    return shlex.join(["insignia", "search", str(result.snapshot.path), result.signature.name, *given])
+
+
+def _rule(hits: "Hits") -> str:
+    params = ", ".join(f"{name} = {value:g}" for name, value in hits.params.items())
+    return f"rule {hits.rule}, {params}" if params else f"rule {hits.rule}"
+
+
+def _agg(agg: str) -> str:
+    return {"mean": "mean", "sum": "sum", "weighted_mean": "weighted mean"}.get(agg, agg) + " attribution"
+
+
+def _doi(doi: str) -> str:
+    return f"doi:{doi.removeprefix('doi:').removeprefix('https://doi.org/')}" if doi else ""

@@ -1,0 +1,47 @@
+"""The `insignia` command."""
+
+from typing import Annotated
+
+import typer
+
+from insignia import __version__
+from insignia.cli import atlas, attribute, demo, model, search
+from insignia.cli.output import friendly_errors
+
+__all__ = ["app", "run"]
+
+app = typer.Typer(
+    name="insignia",
+    help="Which genes matter in this cell, and where else is a gene program active.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.add_typer(model.app, name="model")
+app.add_typer(atlas.app, name="atlas")
+app.command("attribute")(attribute.attribute)
+app.command("score")(attribute.score)
+app.command("search")(search.search)
+app.command("demo")(demo.demo)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def run() -> None:
+    """Run the command line."""
+    with friendly_errors():
+        app()

@@ -1,0 +1,71 @@
+"""`insignia search`: where in an atlas is a signature active."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from insignia.cli.output import JsonFlag, emit
+
+__all__ = ["search"]
+
+
+def search(
+    atlas: Annotated[Path, typer.Argument(help="Folder of the atlas.")],
+    signature: Annotated[
+        str, typer.Argument(help="Bundled name (MS1), genes (IL1B,S100A8), FILE.gmt:SET or FILE.toml.")
+    ],
+    where: Annotated[
+        str | None, typer.Option(help="SQL expression over the metadata, e.g. \"tissue = 'blood'\".")
+    ] = None,
+    by: Annotated[str, typer.Option(help="Group samples by disease, tissue or study.")] = "disease",
+    stratum: Annotated[str | None, typer.Option(help="Split samples by a metadata column, e.g. cell_type.")] = None,
+    rule: Annotated[str, typer.Option(help="Hit rule: percentile, quantile or value.")] = "percentile",
+    cut: Annotated[
+        float, typer.Option(help="Percentile (0-100), quantile (0-1) or value above which a cell is a hit.")
+    ] = 90.0,
+    agg: Annotated[str, typer.Option(help="mean, sum or weighted_mean.")] = "mean",
+    min_coverage: Annotated[float, typer.Option(help="Leave out studies that measured less of the signature.")] = 0.5,
+    min_cells: Annotated[int, typer.Option(help="Leave out samples with fewer scored cells.")] = 25,
+    min_samples: Annotated[int, typer.Option(help="Mark groups with fewer samples.")] = 3,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Report to write, .html.")] = None,
+    table: Annotated[Path | None, typer.Option(help="Sample table to write: .csv, .tsv or .parquet.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Search a signature: hits per sample, groups ranked, a table and a report."""
+    from insignia.atlas import Atlas
+    from insignia.cli.signatures import parse_signature
+    from insignia.data import write_table
+    from insignia.report import search_report
+
+    result = Atlas.open(atlas).search(parse_signature(signature), where=where, agg=agg, min_coverage=min_coverage)  # type: ignore[arg-type]
+    hits = result.call(rule, **{"value" if rule == "value" else "q": cut})
+    samples = hits.by_sample(stratum, min_cells=min_cells)
+    summary = samples.summary(by, min_samples=min_samples)
+    if table is not None:
+        write_table(samples.table, table)
+    if output is not None:
+        search_report(result, hits, samples, output, by=by)
+    facts = {
+        **hits.about(),
+        "samples": len(samples),
+        "excluded": len(samples.excluded),
+        "genes": result.match.summary(),
+    }
+    written = {"report": output, "table": table}
+    emit(
+        {**facts, **{name: str(path) for name, path in written.items() if path}, "groups": summary.to_dict("records")},
+        as_json=as_json,
+        text=_text(facts, summary.head(15).to_string(index=False, float_format="{:.3f}".format), written),
+    )
+
+
+def _text(facts: dict[str, object], groups: str, written: dict[str, Path | None]) -> str:
+    lines = [
+        f"{facts['signature']}: {facts['hits']:,} hits of {facts['cells']:,} cells above {facts['cutoff']:.4g}",
+        f"genes: {facts['genes']}",
+        f"{facts['samples']} samples, {facts['excluded']} put aside",
+        "",
+        groups,
+    ]
+    return "\n".join([*lines, *(f"{name}: {path}" for name, path in written.items() if path)])

@@ -1,0 +1,162 @@
+"""Tools: verbs that write into an AnnData object."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from anndata import AnnData
+
+from insignia.attribution import attribute, rank_genes
+from insignia.core import keys
+from insignia.core.errors import CoverageWarning, GeneMatchError, MissingMetadata
+from insignia.data import Expression, InputSpace
+from insignia.genes import GeneAlignment, GeneVocabulary, Signature
+from insignia.genes import score as score_matrix
+from insignia.genes import signature as to_signature
+from insignia.models import Encoder, load
+
+__all__ = ["attribute", "embed", "rank_genes", "score"]
+
+_BLOCK = 4096
+
+
+def score(
+    adata: AnnData,
+    signature: str | Signature | Sequence[str] | Mapping[str, float],
+    *,
+    layer: str | None = keys.ATTRIBUTION,
+    agg: str = "mean",
+    min_coverage: float = 0.5,
+    gene_symbols: str | None = None,
+    gene_ids: str | None = None,
+    key_added: str | None = None,
+    copy: bool = False,
+) -> AnnData | None:
+    """Score a signature in every cell.
+
+    Parameters
+    ----------
+    adata
+        Cells, (cells, genes).
+    signature
+        Name of a bundled signature such as ``"MS1"``, a gene list, a mapping of genes to weights, or a `Signature`.
+    layer
+        What is scored: the attributions by default; `None` scores `adata.X`, e.g. log-normalised expression.
+    agg
+        Over the genes that are there: ``"mean"``, sum(w a) / sum(abs(w)); ``"sum"``, sum(w a); ``"weighted_mean"``,
+        sum(w a) / sum(w).
+    min_coverage
+        Share of the signature's genes below which it is refused.
+    gene_symbols, gene_ids
+        `var` columns with symbols and Ensembl ids, where `var_names` are not enough.
+    key_added
+        `obs` column to write; `None` takes the signature's name.
+    copy
+        Return a changed copy and leave `adata` alone.
+
+    Returns
+    -------
+    `None`, or a changed copy if `copy=True`. Adds `obs[key_added]`, float32, and `uns[key_added]` with the signature's
+    hash and which of its genes were matched, renamed, ambiguous or missing. Genes that the model does not know are
+    missing, not zero.
+
+    Raises
+    ------
+    MissingMetadata
+        The layer is absent.
+    GeneMatchError
+        Less than `min_coverage` of the genes are there.
+    SignatureError
+        The signature is empty or degenerate.
+
+    Warns
+    -----
+    CoverageWarning
+        Some genes of the signature are not there.
+    """
+    made = to_signature(signature)
+    if layer is not None and layer not in adata.layers:
+        raise MissingMetadata(
+            f"adata has no layer {layer!r} (layers: {list(adata.layers)}). Run ins.tl.attribute first, or "
+            "pass layer=None to score adata.X."
+        )
+    match = made.match(_scorable_genes(adata, layer, gene_symbols, gene_ids))
+    summary = match.summary(made.name)
+    if match.coverage < min_coverage or not match.n_found:
+        raise GeneMatchError(
+            f"{summary}. That is below min_coverage={min_coverage:.0%}; lower it to score all the same."
+        )
+    if match.n_found < len(match.query):
+        warnings.warn(f"{summary}.", CoverageWarning, stacklevel=2)
+    scores = score_matrix(adata.X if layer is None else adata.layers[layer], match, made.weight_array, agg=agg)
+    adata = adata.to_memory(copy=True) if copy else adata
+    name = key_added or made.name
+    adata.obs[name] = scores
+    adata.uns[name] = {
+        "signature": made.name,
+        "sha256": made.sha256,
+        "layer": layer or "X",
+        "agg": agg,
+        "genes": match.frame(),
+    }
+    return adata if copy else None
+
+
+def _scorable_genes(
+    adata: AnnData, layer: str | None, gene_symbols: str | None, gene_ids: str | None
+) -> GeneVocabulary:
+    """Genes of the columns; those that the attributed model does not know have no name, as they have no value."""
+    genes = GeneVocabulary.from_var(adata.var, gene_symbols=gene_symbols, gene_ids=gene_ids)
+    index = None if layer is None else adata.var.get(keys.gene_index(layer))
+    if index is None:
+        return genes
+    known = index.to_numpy() >= 0
+    ids = None if genes.ids is None else np.where(known, genes.ids, "")
+    return GeneVocabulary(np.where(known, genes.symbols, ""), ids, genes.organism)
+
+
+def embed(
+    adata: AnnData,
+    model: Encoder | str | Path,
+    *,
+    layer: str | None = None,
+    input_space: InputSpace | None = None,
+    gene_symbols: str | None = None,
+    gene_ids: str | None = None,
+    key_added: str | None = None,
+    copy: bool = False,
+) -> AnnData | None:
+    """Embed every cell with a model.
+
+    Parameters
+    ----------
+    adata
+        Cells, (cells, genes).
+    model
+        A loaded model, or the directory of one.
+    layer, input_space, gene_symbols, gene_ids
+        As for `attribute`.
+    key_added
+        Entry of `obsm` to write; `None` takes ``X_`` and the model's name.
+    copy
+        Return a changed copy and leave `adata` alone.
+
+    Returns
+    -------
+    `None`, or a changed copy if `copy=True`. Adds `obsm[key_added]`, (cells, latent), float32.
+
+    Raises
+    ------
+    GeneMatchError, OrganismMismatch, InputSpaceError, DuplicateNames
+        As `attribute`.
+    """
+    encoder = model if isinstance(model, Encoder) else load(model)
+    expression = Expression.from_adata(
+        adata, layer=layer, input_space=input_space, gene_symbols=gene_symbols, gene_ids=gene_ids
+    )
+    alignment = GeneAlignment(expression.genes, encoder.genes)
+    blocks = [encoder.embed(cells.aligned(alignment)) for _, cells in expression.blocks(_BLOCK)]
+    adata = adata.to_memory(copy=True) if copy else adata
+    adata.obsm[key_added or f"X_{encoder.name}"] = np.concatenate(blocks)
+    return adata if copy else None

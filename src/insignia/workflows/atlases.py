@@ -1,0 +1,114 @@
+"""Atlases from models and from cells that are not attributed yet."""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from anndata import AnnData
+
+from insignia.atlas import AddReport, Atlas
+from insignia.attribution import AttributeOptions, PathOptions, Runner, record_of, write_part
+from insignia.core import keys
+from insignia.core.errors import AtlasMismatch, MissingMetadata
+from insignia.data import AttributionRecord, Expression, read
+from insignia.models import Encoder, load
+
+__all__ = ["add_cells", "create_atlas"]
+
+
+def create_atlas(path: str | Path, model: Encoder | str | Path, *, options: AttributeOptions | None = None) -> Atlas:
+    """Make an empty atlas for attributions of a model.
+
+    Parameters
+    ----------
+    path
+        A folder that does not exist yet, or is empty.
+    model
+        A loaded model, or the directory of one.
+    options
+        Method, target, steps and sign of the attributions that the atlas will hold.
+
+    Raises
+    ------
+    AtlasError
+        There is something at `path` already.
+    """
+    encoder = model if isinstance(model, Encoder) else load(model)
+    record = record_of(encoder, options or AttributeOptions(), input_space="any")
+    return Atlas.create(path, genes=encoder.genes, record=record)
+
+
+def add_cells(
+    atlas: Atlas,
+    cells: AnnData | str | Path,
+    *,
+    model: Encoder | str | Path | None = None,
+    columns: Mapping[str, str] | None = None,
+    constants: Mapping[str, str] | None = None,
+    extra: Sequence[str] = (),
+    layer: str | None = None,
+    gene_symbols: str | None = None,
+    gene_ids: str | None = None,
+    show_progress: bool | None = None,
+) -> AddReport:
+    """Add cells to an atlas; raw ones are attributed on the way, as the atlas was made.
+
+    Parameters
+    ----------
+    atlas
+        An open atlas.
+    cells
+        AnnData or a file: attributed, or raw if `model` is given.
+    model
+        The model of the atlas, needed for raw cells only.
+    columns, constants, extra
+        Where metadata are; see `Atlas.add`.
+    layer, gene_symbols, gene_ids
+        Where expression and gene names are; see `insignia.tl.attribute`.
+    show_progress
+        `None` shows a bar when standard error is a terminal.
+
+    Raises
+    ------
+    MissingMetadata
+        The cells are not attributed and no model was given, or metadata are missing.
+    AtlasMismatch
+        The model is not the one that the atlas was made with.
+    """
+    adata = cells if isinstance(cells, AnnData) else read(cells, backed=Path(cells).suffix == ".h5ad")
+    add = partial(atlas.add, columns=columns, constants=constants, extra=extra, progress=show_progress)
+    if keys.ATTRIBUTION in adata.layers:
+        return add(cells)
+    if model is None:
+        raise MissingMetadata(
+            f"These cells have no layer {keys.ATTRIBUTION!r} (layers: {list(adata.layers)}). Attribute them first "
+            "(ins.tl.attribute, or insignia attribute), or give the atlas's model to have it done on the way."
+        )
+    encoder = model if isinstance(model, Encoder) else load(model)
+    options = _options_of(atlas.record)
+    _check_model(atlas, encoder, options)
+    expression = Expression.from_adata(adata, layer=layer, gene_symbols=gene_symbols, gene_ids=gene_ids)
+    with tempfile.TemporaryDirectory(prefix="insignia-") as folder:
+        part = Path(folder) / "part.h5ad"
+        write_part(Runner(encoder, expression, options), adata.var, part, show_progress=show_progress)
+        return add(part)
+
+
+def _options_of(record: AttributionRecord) -> AttributeOptions:
+    return AttributeOptions(
+        method=record.method,
+        target=record.target,
+        signed=record.sign == "signed",
+        path=PathOptions(n_steps=record.n_steps),
+    )
+
+
+def _check_model(atlas: Atlas, encoder: Encoder, options: AttributeOptions) -> None:
+    differences = atlas.record.differences(record_of(encoder, options, input_space="any"))
+    if differences:
+        raise AtlasMismatch(
+            f"The atlas holds attributions of {atlas.record.model} (fingerprint {atlas.record.fingerprint[:12]}), and "
+            f"{encoder.name} ({encoder.fingerprint[:12]}) differs in {', '.join(differences)}. "
+            "Use the model it was made with, or create another atlas."
+        )

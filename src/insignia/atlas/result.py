@@ -95,7 +95,7 @@ class SearchResult:
     def cell_coverage(self) -> np.ndarray:
         """Coverage of the signature in the study of each cell, float32 (cells,)."""
         coverage = np.array([share for _, share in self.spans], dtype=np.float32)
-        return np.repeat(coverage, [length for length, _ in self.spans])
+        return np.repeat(coverage, np.array([length for length, _ in self.spans], dtype=np.int64))
 
     def call(self, rule: str = "percentile", **params: float) -> Hits:
         """Call cells hits whose score is above a cut-off taken from these cells.

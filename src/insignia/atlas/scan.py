@@ -46,10 +46,12 @@ class Scan:
             raise segment.damaged("offsets.npy points outside the values")
 
     def sums_of(self, part: PanelRange) -> np.ndarray:
-        """Sums of the wanted cells of one range, in order."""
+        """Take the sums of the wanted cells of one range, in order."""
         if self.rows is None:
             return self.sums[part.start : part.stop]
-        return self.sums[self.rows[slice(*np.searchsorted(self.rows, [part.start, part.stop]))]]
+        low, high = np.searchsorted(self.rows, [part.start, part.stop])
+        wanted: np.ndarray = self.sums[self.rows[low:high]]
+        return wanted
 
 
 def scan(snapshot: Snapshot, positions: np.ndarray, weights: np.ndarray, rows: np.ndarray | None) -> list[Scan]:

@@ -2,7 +2,8 @@
 
 from insignia.report.answers import answer
 from insignia.report.atlas_figures import samples_figure
-from insignia.report.attribution_figures import completeness_figure, top_genes_figure
+from insignia.report.attribution_figures import top_genes_figure
+from insignia.report.completeness_figures import completeness_figure
 from insignia.report.html import Section, page
 from insignia.report.parts import Bullets, Code, Facts, Lead, Note, Paragraph, Part, Picture, Table
 from insignia.report.search_page import search_report

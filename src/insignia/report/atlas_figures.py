@@ -1,15 +1,14 @@
 """Figures of atlas searches: hits by sample, and over cell types or other strata."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
 
 from insignia.core import keys
-from insignia.core.errors import InputError
 from insignia.report import style
+from insignia.report.sample_groups import SampleGroups
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["samples_figure"]
 
-_NAME_LETTERS: Final = 34
 _FEW_FOR_BOX: Final = 3
 _BOX: Final = "#d9e4ee"
 _MEAN: Final[dict[str, Any]] = {
@@ -30,58 +28,6 @@ _MEAN: Final[dict[str, Any]] = {
     "linewidth": 0,
 }
 _REST: Final = "#b5b5b5"
-
-
-@dataclass(frozen=True, eq=False)
-class _Groups:
-    """The groups that are drawn: their rows in the order of the summary, and the samples of each."""
-
-    table: "SampleTable"
-    by: str
-    min_samples: int
-    summary: pd.DataFrame
-    members: list[pd.DataFrame]
-    n_all: int
-
-    @classmethod
-    def of(cls, table: "SampleTable", by: str, top: int | None, min_samples: int) -> "_Groups":
-        if top is not None and top < 1:
-            raise InputError(f"top is how many groups to show, at least 1; found {top}.")
-        if not len(table.table):
-            raise InputError(
-                f"The table has no samples to draw: {style.count(len(table.excluded), 'row')} were put aside, see "
-                "table.excluded for the reasons. Lower min_cells, or search more cells."
-            )
-        summary = table.summary(by, min_samples=min_samples)
-        names = [by] if table.stratum is None else [by, "stratum"]
-        groups = dict(list(table.table.groupby(names, sort=False)))
-        shown = summary.head(top or len(summary))
-        members = [groups[key] for key in shown[names].itertuples(index=False, name=None)]
-        return cls(table, by, min_samples, shown, members, len(summary))
-
-    @property
-    def unit(self) -> str:
-        """What one point is."""
-        return "donor" if "samples" in self.table.table else "sample"
-
-    @property
-    def names(self) -> list[str]:
-        """Names of the groups, broken into lines."""
-        parts = [self.summary[self.by].astype(str)]
-        if self.table.stratum is not None:
-            parts.append(self.summary["stratum"].astype(str))
-        return [style.wrapped(" · ".join(names), _NAME_LETTERS) for names in zip(*parts, strict=True)]
-
-    @property
-    def sizes(self) -> list[str]:
-        """How many samples, donors and studies each group has, in words."""
-        return [self._size(row) for row in self.summary.to_dict("records")]
-
-    def _size(self, row: dict[Any, Any]) -> str:
-        few = "" if row["enough"] else f"fewer than {self.min_samples} {self.unit}s: "
-        donors = [] if self.unit == "donor" else [style.count(row["donors"], "donor") if row["donors"] else "donors ?"]
-        parts = [style.count(row["samples"], self.unit), *donors, style.count(row["studies"], "study")]
-        return few + ", ".join(parts)
 
 
 def samples_figure(
@@ -118,7 +64,7 @@ def samples_figure(
     InputError
         The table is empty, or `by` is not one of its groups.
     """
-    groups = _Groups.of(table, by, top, min_samples)
+    groups = SampleGroups.of(table, by, top, min_samples)
     pitch = 0.23 + 0.135 * max(name.count("\n") + 1 for name in groups.names)
     ax = style.canvas(ax, figure, width=7.4, height=1.9 + pitch * len(groups.members))
     limit = _limit(groups.members)
@@ -143,7 +89,7 @@ def _limit(members: list[pd.DataFrame]) -> float:
     return next(end for end in (0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0) if largest <= 0.97 * end or end == 1.0)
 
 
-def _draw_boxes(ax: "Axes", groups: _Groups) -> None:
+def _draw_boxes(ax: "Axes", groups: SampleGroups) -> None:
     for row, (samples, enough) in enumerate(zip(groups.members, groups.summary["enough"], strict=True)):
         values = _fractions(samples)
         if not enough:
@@ -158,7 +104,7 @@ def _draw_boxes(ax: "Axes", groups: _Groups) -> None:
             ax.plot(values.mean(), row + 0.31, zorder=5, **_MEAN)
 
 
-def _draw_points(ax: "Axes", groups: _Groups, limit: float) -> list[tuple[str, str, str]]:
+def _draw_points(ax: "Axes", groups: SampleGroups, limit: float) -> list[tuple[str, str, str]]:
     """Draw one point for each sample; return name, colour and marker of each legend entry."""
     places = []
     for row, samples in enumerate(groups.members):
@@ -185,7 +131,7 @@ def _draw_points(ax: "Axes", groups: _Groups, limit: float) -> list[tuple[str, s
     return entries
 
 
-def _label_rows(ax: "Axes", groups: _Groups) -> None:
+def _label_rows(ax: "Axes", groups: SampleGroups) -> None:
     """Write the name of each group at its row, and below it, smaller, how many samples it has."""
     ax.set_yticks(range(len(groups.members)), [""] * len(groups.members))
     ax.set_ylim(len(groups.members) - 0.5, -0.5)
@@ -194,7 +140,7 @@ def _label_rows(ax: "Axes", groups: _Groups) -> None:
         style.row_label(ax, row, name, size, color=style.INK if enough else style.MUTED)
 
 
-def _label_axes(ax: "Axes", groups: _Groups, limit: float) -> None:
+def _label_axes(ax: "Axes", groups: SampleGroups, limit: float) -> None:
     from matplotlib.ticker import PercentFormatter
 
     about = groups.table.about
@@ -236,7 +182,7 @@ def called(about: Mapping[str, Any], width: int = 100) -> str:
     return style.wrapped(f"Hit: score above {about['cutoff']:.4g}, rule {rule}, taken from {about['reference']}", width)
 
 
-def _draw_legend(ax: "Axes", entries: list[tuple[str, str, str]], groups: _Groups) -> None:
+def _draw_legend(ax: "Axes", entries: list[tuple[str, str, str]], groups: SampleGroups) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 

@@ -1,7 +1,6 @@
 """The report of a search: one page with the question, the answer, figures, tables, and how to repeat it."""
 
 import platform
-import shlex
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +8,8 @@ from typing import TYPE_CHECKING
 from insignia.core import keys
 from insignia.report.answers import answer, cautions, unit_of, warnings_of
 from insignia.report.html import Section, page
-from insignia.report.parts import Bullets, Code, Facts, Lead, Note, Part, Picture, Table
+from insignia.report.parts import Bullets, Facts, Lead, Note, Part, Picture, Table
+from insignia.report.repeat import repeat
 from insignia.report.style import count, percent
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def search_report(
         Section("Samples", _samples(table, max_rows)),
         Section("Genes and studies", _coverage(result, max_rows)),
         Section("Settings and provenance", [Facts(_settings(result, hits, table)), Facts(_provenance(result))]),
-        Section("Repeat it", _repeat(result, hits, table, Path(path), by, min_samples, command)),
+        Section("Repeat it", repeat(result, hits, table, Path(path), by, min_samples, command)),
     ]
     subtitle = f"{len(result):,} cells, {count(n_studies, 'study')}, {count(len(table), unit_of(table))}"
     return page(title or f"{name}: which {by.replace('_', ' ')} has most hits?", sections, path, subtitle=subtitle)
@@ -118,8 +118,8 @@ def _figures(table: "SampleTable", by: str, top: int, min_samples: int) -> list[
     drawn = samples_figure(table, by=by, top=top, min_samples=min_samples)
     caption = (
         f"Each point is a {unit}: the share of its scored cells that are hits. Boxes span the quartiles, the line is "
-        "the median, the diamond the mean, and the dashed line the share over all scored cells. Grey rows have fewer than "
-        f"{min_samples} {unit}s and are not ranked."
+        "the median, the diamond the mean, and the dashed line the share over all scored cells. Grey rows have fewer "
+        f"than {min_samples} {unit}s and are not ranked."
     )
     parts: list[Part] = [Picture(drawn, caption, f"Fraction of hits per {unit}, by {by}")]
     if table.stratum is not None:
@@ -196,85 +196,6 @@ def _provenance(result: "SearchResult") -> dict[str, object]:
         "software": ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
         + f", Python {platform.python_version()}",
     }
-
-
-def _repeat(
-    result: "SearchResult",
-    hits: "Hits",
-    table: "SampleTable",
-    path: Path,
-    by: str,
-    min_samples: int,
-    command: str | None,
-) -> list[Part]:
-    line = command or _command(result, hits, table, path, by, min_samples)
-    python = "\n".join(
-        [
-            "import insignia as ins",
-            f"atlas = ins.Atlas.open({str(result.snapshot.path)!r})",
-            f"result = atlas.search({_signature(result)}, where={result.where!r}, agg={result.agg!r}, "
-            f"min_coverage={result.min_coverage!r})",
-            f"hits = result.call({_call(result, hits)})",
-            f"table = hits.by_sample({table.stratum!r}, min_cells={table.min_cells})"
-            + (".pool_donors()" if unit_of(table) == "donor" else ""),
-            f"print(table.summary({by!r}, min_samples={min_samples}))",
-        ]
-    )
-    shell: list[Part] = ["On the command line:", Code(line)] if line else []
-    return [*shell, "In Python:", Code(python)]
-
-
-def _is_bundled(result: "SearchResult") -> bool:
-    from insignia.genes import bundled, signature
-
-    name = result.signature.name
-    return name in bundled() and signature(name).sha256 == result.signature.sha256
-
-
-def _signature(result: "SearchResult") -> str:
-    made = result.signature
-    if _is_bundled(result):
-        return repr(made.name)
-    weights = "" if made.weights is None else f", weights={made.weights!r}"
-    return (
-        f"ins.genes.Signature({made.name!r}, {made.genes!r}{weights}, organism={made.organism!r}, "
-        f"id_type={made.id_type!r})"
-    )
-
-
-def _is_own_cutoff(result: "SearchResult", hits: "Hits") -> bool:
-    from insignia.stats import cutoff
-
-    return cutoff(result.scores, hits.rule, **hits.params) == hits.cutoff
-
-
-def _call(result: "SearchResult", hits: "Hits") -> str:
-    """Arguments of `SearchResult.call`; a cut-off that came from another search is repeated as a number."""
-    if not _is_own_cutoff(result, hits):
-        return f"'value', value={hits.cutoff!r}"
-    return ", ".join([repr(hits.rule), *(f"{name}={value!r}" for name, value in hits.params.items())])
-
-
-def _command(
-    result: "SearchResult", hits: "Hits", table: "SampleTable", path: Path, by: str, min_samples: int
-) -> str | None:
-    """Give the command line, if there is one that does the same."""
-    if not (_is_bundled(result) and _is_own_cutoff(result, hits) and unit_of(table) == "sample"):
-        return None
-    options: dict[str, tuple[object, object]] = {
-        "--where": (result.where, None),
-        "--by": (by, ""),
-        "--stratum": (table.stratum, None),
-        "--rule": (hits.rule, "percentile"),
-        "--cut": (next(iter(hits.params.values()), None), None),
-        "--agg": (result.agg, "mean"),
-        "--min-coverage": (result.min_coverage, 0.5),
-        "--min-cells": (table.min_cells, 25),
-        "--min-samples": (min_samples, 3),
-        "-o": (path.name, ""),
-    }
-    given = [text for name, (value, usual) in options.items() if value != usual for text in (name, str(value))]
-    return shlex.join(["insignia", "search", str(result.snapshot.path), result.signature.name, *given])
 
 
 def _rule(hits: "Hits") -> str:

@@ -1,0 +1,93 @@
+"""How to repeat a search: the command line and the lines of Python."""
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from insignia.report.answers import unit_of
+from insignia.report.parts import Code, Part
+
+if TYPE_CHECKING:
+    from insignia.atlas import Hits, SampleTable, SearchResult
+
+__all__ = ["repeat"]
+
+
+def repeat(
+    result: "SearchResult",
+    hits: "Hits",
+    table: "SampleTable",
+    path: Path,
+    by: str,
+    min_samples: int,
+    command: str | None,
+) -> list[Part]:
+    """Give the command line, where there is one, and the lines of Python that make the same table."""
+    line = command or _command(result, hits, table, path, by, min_samples)
+    python = "\n".join(
+        [
+            "import insignia as ins",
+            f"atlas = ins.Atlas.open({str(result.snapshot.path)!r})",
+            f"result = atlas.search({_signature(result)}, where={result.where!r}, agg={result.agg!r}, "
+            f"min_coverage={result.min_coverage!r})",
+            f"hits = result.call({_call(result, hits)})",
+            f"table = hits.by_sample({table.stratum!r}, min_cells={table.min_cells})"
+            + (".pool_donors()" if unit_of(table) == "donor" else ""),
+            f"print(table.summary({by!r}, min_samples={min_samples}))",
+        ]
+    )
+    shell: list[Part] = ["On the command line:", Code(line)] if line else []
+    return [*shell, "In Python:", Code(python)]
+
+
+def _is_bundled(result: "SearchResult") -> bool:
+    from insignia.genes import bundled, signature
+
+    name = result.signature.name
+    return name in bundled() and signature(name).sha256 == result.signature.sha256
+
+
+def _signature(result: "SearchResult") -> str:
+    made = result.signature
+    if _is_bundled(result):
+        return repr(made.name)
+    weights = "" if made.weights is None else f", weights={made.weights!r}"
+    return (
+        f"ins.genes.Signature({made.name!r}, {made.genes!r}{weights}, organism={made.organism!r}, "
+        f"id_type={made.id_type!r})"
+    )
+
+
+def _is_own_cutoff(result: "SearchResult", hits: "Hits") -> bool:
+    from insignia.stats import cutoff
+
+    return cutoff(result.scores, hits.rule, **hits.params) == hits.cutoff
+
+
+def _call(result: "SearchResult", hits: "Hits") -> str:
+    """Arguments of `SearchResult.call`; a cut-off that came from another search is repeated as a number."""
+    if not _is_own_cutoff(result, hits):
+        return f"'value', value={hits.cutoff!r}"
+    return ", ".join([repr(hits.rule), *(f"{name}={value!r}" for name, value in hits.params.items())])
+
+
+def _command(
+    result: "SearchResult", hits: "Hits", table: "SampleTable", path: Path, by: str, min_samples: int
+) -> str | None:
+    """Give the command line, if there is one that does the same."""
+    if not (_is_bundled(result) and _is_own_cutoff(result, hits) and unit_of(table) == "sample"):
+        return None
+    options: dict[str, tuple[object, object]] = {
+        "--where": (result.where, None),
+        "--by": (by, ""),
+        "--stratum": (table.stratum, None),
+        "--rule": (hits.rule, "percentile"),
+        "--cut": (next(iter(hits.params.values()), None), None),
+        "--agg": (result.agg, "mean"),
+        "--min-coverage": (result.min_coverage, 0.5),
+        "--min-cells": (table.min_cells, 25),
+        "--min-samples": (min_samples, 3),
+        "-o": (path.name, ""),
+    }
+    given = [text for name, (value, usual) in options.items() if value != usual for text in (name, str(value))]
+    return shlex.join(["insignia", "search", str(result.snapshot.path), result.signature.name, *given])

@@ -10,6 +10,7 @@ from tests.atlas.atlas_cells import GENES, N_GENES, RECORD, cells, listing, make
 
 from insignia.atlas import Atlas, add
 from insignia.atlas.manifest import Manifest
+from insignia.atlas.sources import find_sources
 from insignia.core import keys
 from insignia.core.errors import (
     AtlasError,
@@ -110,6 +111,15 @@ def test_an_empty_folder_and_a_folder_of_parts(atlas, tmp_path):
     write_h5ad(cells("S3", 4), tmp_path / "parts" / "b.h5ad")
     report = atlas.add(tmp_path / "parts")
     assert report.studies == {"S2": 4, "S3": 4}
+
+
+def test_files_are_closed_at_once(tmp_path):
+    write_h5ad(cells("S2", 4), tmp_path / "a.h5ad")
+    (source,) = find_sources(tmp_path / "a.h5ad", key=keys.ATTRIBUTION, n_genes=N_GENES)
+    with source.opened() as attributed:
+        assert next(attributed.blocks(4)).shape == (4, N_GENES)
+    with pytest.raises((ValueError, KeyError, RuntimeError, InputError)):
+        next(attributed.blocks(4))
 
 
 def test_the_same_file_under_another_study_is_refused(atlas, tmp_path):

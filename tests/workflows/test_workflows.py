@@ -103,6 +103,7 @@ def test_another_model_or_none_is_refused_and_the_atlas_stays_as_it_was(model, t
     assert len(atlas) == 0
 
 
+@pytest.mark.filterwarnings("ignore::insignia.core.errors.CompletenessWarning")
 @pytest.mark.parametrize("name", sorted(ENCODERS))
 def test_every_encoder_goes_all_the_way(name, tmp_path):
     encoder = ENCODERS[name]()

@@ -25,7 +25,7 @@ _WIDE_TEXT: Final = 28
 
 def text(value: object) -> str:
     """Escape text, and make links of DOIs written as ``doi:10.1000/182``."""
-    return _DOI.sub(r'<a href="https://doi.org/\1">doi:\1</a>', escape(str(value)))
+    return _DOI.sub(r'<a href="https://doi.org/\1">doi:\1</a>', str(value))
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ class Table:
 
     def _download(self, n_shown: int) -> str:
         data = base64.b64encode(self.frame.to_csv(index=False).encode("utf-8", "replace")).decode()
-        name = re.sub(r"[^A-Za-z0-9._-]+", "-", self.name).strip("-.") or "table"
+        name = re.sub(r"[^A-Za-z0-9._]+", "-", self.name).strip("-.") or "table"
         link = f'<a download="{name}.csv" href="data:text/csv;charset=utf-8;base64,{data}">Download CSV</a>'
         rows = f"{n_shown:,} of {len(self.frame):,} rows shown; the file has all." if n_shown < len(self.frame) else ""
         return f'<p class="more">{link} {rows}</p>'

@@ -93,7 +93,7 @@ def _headline(blood: BloodCells, found: AtlasSearch) -> dict[str, Any]:
         "atlas_cells": len(found.atlas),
         "atlas_studies": len(found.atlas.studies),
         "ms1_ranking": groups["disease"].head(5).tolist(),
-        "ms1_mean_fraction": {row.disease: round(row.mean_fraction, 3) for row in groups.head(5).itertuples()},
+        "ms1_mean_fraction": groups.head(5).set_index("disease")["mean_fraction"].round(3).to_dict(),
         "ms1_auroc_by_study": {
             name: {
                 "mean": round(float(found.recovery[name].mean()), 3),

@@ -1,0 +1,22 @@
+"""Sphinx configuration."""
+
+from insignia import __version__
+
+project = "insignia"
+author = "the insignia developers"
+release = version = __version__
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
+myst_enable_extensions = ["colon_fence", "deflist"]
+myst_heading_anchors = 3
+default_role = "code"
+html_theme = "furo"
+html_title = "insignia"
+exclude_patterns = ["_build"]
+autodoc_typehints = "signature"
+autodoc_member_order = "bysource"
+napoleon_numpy_docstring = True
+napoleon_google_docstring = False
+napoleon_use_rtype = False
+napoleon_use_param = False
+napoleon_custom_sections = [("Warns", "Warns")]
+suppress_warnings = ["autodoc.mocked_object"]

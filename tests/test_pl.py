@@ -1,0 +1,79 @@
+"""The plots: axes or figures come back, nothing is shown unless asked, and nothing stays open after a failure."""
+
+import matplotlib as mpl
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from insignia import pl
+from insignia.core import keys
+from insignia.core.errors import InputError, MissingMetadata
+from tests.report.sample_tables import attributed_cells, sample_table
+
+TABLE = sample_table({"a": [0.1, 0.2, 0.3], "b": [0.3, 0.3, 0.4]})
+STRATA = sample_table({("a", "T"): [0.1, 0.2, 0.3], ("b", "T"): [0.3, 0.3, 0.4]}, stratum="cell_type")
+
+DRAW = {
+    "samples": lambda **options: pl.samples(TABLE, **options),
+    "strata": lambda **options: pl.strata(STRATA, **options),
+    "completeness": lambda **options: pl.completeness(attributed_cells(), **options),
+    "top_genes": lambda **options: pl.top_genes(attributed_cells(), keys.CELL_TYPE, **options),
+}
+
+
+@pytest.fixture(autouse=True)
+def pyplot(monkeypatch):
+    mpl.use("agg")
+    from matplotlib import pyplot
+
+    shown = []
+    monkeypatch.setattr(pyplot, "show", lambda: shown.append(True))
+    pyplot.shown = shown
+    yield pyplot
+    pyplot.close("all")
+
+
+def test_all_is_sorted_and_complete():
+    assert pl.__all__ == sorted(DRAW)
+
+
+@pytest.mark.parametrize("name", sorted(DRAW))
+def test_a_plot_comes_back_and_is_not_shown(name, pyplot):
+    found = DRAW[name]()
+    assert isinstance(found, Figure if name == "top_genes" else Axes)
+    figure = found if isinstance(found, Figure) else found.figure
+    assert pyplot.get_fignums() == [figure.number]
+    assert not pyplot.shown
+
+
+@pytest.mark.parametrize("name", sorted(DRAW))
+def test_show_and_save(name, pyplot, tmp_path):
+    assert DRAW[name](show=True, save=tmp_path / "plot.pdf") is None
+    assert pyplot.shown == [True]
+    assert (tmp_path / "plot.pdf").read_bytes().startswith(b"%PDF")
+    DRAW[name](save=tmp_path / "plot.png")
+    assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["plot.pdf", "plot.png"]
+
+
+@pytest.mark.parametrize("name", ["completeness", "samples", "strata"])
+def test_they_draw_on_given_axes(name, pyplot):
+    axes = Figure().subplots(1, 2)
+    assert DRAW[name](ax=axes[1]) is axes[1]
+    assert axes[1].has_data() or axes[1].patches
+    assert not pyplot.get_fignums()
+
+
+def test_options_arrive():
+    assert len(pl.samples(TABLE, by="study", top=2, min_samples=1).get_yticks()) == 2
+    assert len(pl.top_genes(attributed_cells(), keys.CELL_TYPE, n_genes=2).axes[0].get_yticks()) == 6
+
+
+def test_failures_leave_no_figure_open(pyplot):
+    with pytest.raises(MissingMetadata, match=r"ins\.tl\.rank_genes"):
+        pl.top_genes(attributed_cells(ranked=False), keys.CELL_TYPE)
+    with pytest.raises(InputError, match="no strata"):
+        pl.strata(TABLE)
+    with pytest.raises(MissingMetadata, match="no_gap"):
+        pl.completeness(attributed_cells(), key="no")
+    assert not pyplot.get_fignums()

@@ -40,7 +40,9 @@ def test_the_path_ends_at_the_cell_and_starts_at_the_same_point_for_all(encoder,
     assert path.start.shape == path.end.shape
     assert len(path.end) == inputs.n_cells
     assert (path.start == path.start[:1]).all()
-    np.testing.assert_allclose(encoder.forward(path.end, path.context).numpy(), encoder.embed(block), atol=1e-6)
+    np.testing.assert_allclose(
+        encoder.embedding(encoder.forward(path.end, path.context)).numpy(), encoder.embed(block), atol=1e-6
+    )
 
 
 def test_to_genes_keeps_the_sum_and_puts_values_on_expressed_genes_only(encoder, block):
@@ -57,7 +59,7 @@ def test_the_first_layer_and_the_tail_are_the_network(encoder, block):
         pytest.skip("this encoder has no affine first layer")
     inputs = encoder.prepare(block)
     hidden = torch.from_numpy(inputs.values.toarray()) @ encoder.first_layer.weight.T + encoder.first_layer.bias
-    np.testing.assert_allclose(encoder.tail(hidden, {}).numpy(), encoder.embed(block), atol=1e-5)
+    np.testing.assert_allclose(encoder.embedding(encoder.tail(hidden, {})).numpy(), encoder.embed(block), atol=1e-5)
     np.testing.assert_array_equal(encoder.first_layer.by_gene, encoder.first_layer.weight.numpy().T)
 
 

@@ -53,6 +53,8 @@ class Target(ABC):
     """A scalar score of a cell's embedding, whose change is attributed to genes."""
 
     name: str
+    is_raw: bool = False
+    """Whether it scores what the network gives before normalisation."""
 
     @abstractmethod
     def weights(self, embedding: Tensor) -> Tensor:

@@ -22,6 +22,8 @@ from insignia.models.contract import Context
 
 __all__ = ["integrated_gradients"]
 
+Network = Callable[[Tensor, Context], Tensor]
+
 
 @methods.add("integrated_gradients", source="arXiv:1703.01365")
 def integrated_gradients(
@@ -37,7 +39,9 @@ def _through_network(
     encoder: Encoder, inputs: Inputs, baseline: Inputs | None, target: Target, options: PathOptions
 ) -> Explained:
     path = encoder.path(inputs, baseline)
-    integral = _Integral(encoder.forward, path.start, path.end, path.context, target=target, options=options)
+    integral = _Integral(
+        _reader(encoder, encoder.forward, target), path.start, path.end, path.context, target=target, options=options
+    )
     mean_gradient, change, score = integral.compute()
     genes = encoder.to_genes((path.end - path.start) * mean_gradient, path.context)
     return Explained(csr_matrix(genes.cpu().numpy()), change, score)
@@ -52,11 +56,20 @@ def _through_first_layer(
     end = torch.from_numpy(kernels.project(inputs.values, layer) + bias)
     start_row = bias[None, :] if baseline is None else kernels.project(baseline.values, layer) + bias
     start = torch.from_numpy(start_row).expand_as(end)
-    integral = _Integral(encoder.tail, start, end, inputs.context, target=target, options=options)
+    integral = _Integral(
+        _reader(encoder, encoder.tail, target), start, end, inputs.context, target=target, options=options
+    )
     mean_gradient, change, score = integral.compute()
     moved = inputs.values if baseline is None else _difference(inputs.values, baseline.values)
     gradient = kernels.sample_back(mean_gradient.numpy(), layer, moved)
     return Explained(csr_matrix((moved.data * gradient, moved.indices, moved.indptr), moved.shape), change, score)
+
+
+def _reader(encoder: Encoder, network: Network, target: Target) -> Network:
+    """Read the network up to what the target scores."""
+    if target.is_raw or not encoder.is_normalised:
+        return network
+    return lambda point, context: encoder.embedding(network(point, context))
 
 
 def _difference(values: csr_matrix, baseline: csr_matrix) -> csr_matrix:
@@ -71,7 +84,7 @@ class _Integral:
 
     def __init__(
         self,
-        network: Callable[[Tensor, Context], Tensor],
+        network: Network,
         start: Tensor,
         end: Tensor,
         context: Context,

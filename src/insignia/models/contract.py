@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from scipy.sparse import csr_matrix
 from torch import Tensor, nn
+from torch.nn import functional
 
 from insignia.core.errors import InputSpaceError
 from insignia.core.files import sha256_array
@@ -114,15 +115,19 @@ class Encoder(ABC):
 
     @abstractmethod
     def forward(self, point: Tensor, context: Context) -> Tensor:
-        """Embed points, differentiably: (rows, ...) -> (rows, latent)."""
+        """Embed points, differentiably and before any normalisation: (rows, ...) -> (rows, latent)."""
 
     @abstractmethod
     def to_genes(self, attribution: Tensor, context: Context) -> Tensor:
         """Sum an attribution of the point, (cells, ...), into genes: (cells, genes)."""
 
     def tail(self, hidden: Tensor, context: Context) -> Tensor:
-        """Embed what `first_layer` gives: (rows, hidden) -> (rows, latent)."""
+        """Do the rest of `forward` after `first_layer`: (rows, hidden) -> (rows, latent)."""
         raise NotImplementedError(f"{self.name} has no affine first layer.")
+
+    def embedding(self, raw: Tensor) -> Tensor:
+        """Turn what `forward` gives into the embedding: rows of length 1 if the model normalises."""
+        return functional.normalize(raw, dim=1) if self.is_normalised else raw
 
     def check_space(self, space: str) -> None:
         """Refuse cells in an input space that the model cannot use."""
@@ -137,7 +142,7 @@ class Encoder(ABC):
         """Embed cells whose genes are the model's: (cells, latent), float32."""
         self.check_space(cells.space)
         path = self.path(self.prepare(cells), None)
-        return np.asarray(self.forward(path.end, path.context).float().cpu().numpy())
+        return np.asarray(self.embedding(self.forward(path.end, path.context)).float().cpu().numpy())
 
     def describe(self) -> dict[str, Any]:
         """Facts for people and `--json`."""

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from insignia.data import Cells
 from insignia.genes import GeneVocabulary
@@ -70,10 +69,10 @@ class MLPEncoder(Encoder):
         return self.tail(self.module[0](point), context)
 
     def tail(self, hidden: Tensor, context: Context) -> Tensor:  # noqa: ARG002 - part of the contract
-        """Embed what the first affine layer gives: (rows, hidden) -> (rows, latent)."""
+        """Do the rest of the network after the first affine layer: (rows, hidden) -> (rows, latent)."""
         for layer in list(self.module)[1:]:
             hidden = layer(hidden)
-        return functional.normalize(hidden, dim=1) if self.is_normalised else hidden
+        return hidden
 
     def to_genes(self, attribution: Tensor, context: Context) -> Tensor:  # noqa: ARG002 - part of the contract
         """Return the attribution: the point is the genes."""

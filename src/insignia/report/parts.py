@@ -25,7 +25,7 @@ _WIDE_TEXT: Final = 28
 
 def text(value: object) -> str:
     """Escape text, and make links of DOIs written as ``doi:10.1000/182``."""
-    return _DOI.sub(r'<a href="https://doi.org/\1">doi:\1</a>', str(value))
+    return _DOI.sub(r'<a href="https://doi.org/\1">doi:\1</a>', escape(str(value)))
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class Picture:
     def html(self) -> str:
         """Give the HTML."""
         kind, data = _encoded(self.figure)
-        described = escape(self.alt or self.caption or "figure", quote=True)
+        described = (self.alt or self.caption or "figure")
         caption = f"<figcaption>{text(self.caption)}</figcaption>" if self.caption else ""
         return (
             f'<figure><div class="scroll picture"><img alt="{described}" src="data:image/{kind};base64,{data}"></div>'

@@ -54,7 +54,11 @@ def read_json(path: Path) -> dict[str, Any]:
 def read_lines(path: Path) -> list[str]:
     """Read the non-empty lines of a text file."""
     _need_file(path)
-    return [line for line in (raw.strip() for raw in path.read_text().splitlines()) if line]
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ModelFormatError(f"{path} is not a text file ({error}). Copy or download it again.") from error
+    return [line for line in (raw.strip() for raw in text.splitlines()) if line]
 
 
 def need_tensor(state: dict[str, Any], key: str, source: Path) -> Tensor:

@@ -14,7 +14,7 @@ from tests.attribution.conftest import make_cells as cells
 __all__ = ["build", "cells", "state_dict"]
 
 
-def state_dict(*, genes=len(NAMES), hidden=(32, 24, 16), latent=12, seed=0):
+def state_dict(*, genes=60, hidden=(32, 24, 16), latent=12, seed=0):
     """Random weights under the published keys, batch norms with non-trivial statistics."""
     generator = torch.Generator().manual_seed(seed)
     state = {}

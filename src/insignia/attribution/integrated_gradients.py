@@ -52,10 +52,10 @@ def _through_first_layer(
 ) -> Explained:
     assert encoder.first_layer is not None
     layer = encoder.first_layer.by_gene
-    bias = encoder.first_layer.bias.numpy()
-    end = torch.from_numpy(kernels.project(inputs.values, layer) + bias)
-    start_row = bias[None, :] if baseline is None else kernels.project(baseline.values, layer) + bias
-    start = torch.from_numpy(start_row).expand_as(end)
+    bias = encoder.first_bias(inputs.context)
+    end = torch.from_numpy(kernels.project(inputs.values, layer)) + bias
+    start = bias if baseline is None else torch.from_numpy(kernels.project(baseline.values, layer)) + bias
+    start = start.expand_as(end)
     integral = _Integral(
         _reader(encoder, encoder.tail, target), start, end, inputs.context, target=target, options=options
     )

@@ -125,6 +125,11 @@ class Encoder(ABC):
         """Do the rest of `forward` after `first_layer`: (rows, hidden) -> (rows, latent)."""
         raise NotImplementedError(f"{self.name} has no affine first layer.")
 
+    def first_bias(self, context: Context) -> Tensor:
+        """Give the constant of `first_layer`, (hidden,), or (cells, hidden) where it depends on the context."""
+        assert self.first_layer is not None
+        return self.first_layer.bias
+
     def embedding(self, raw: Tensor) -> Tensor:
         """Turn what `forward` gives into the embedding: rows of length 1 if the model normalises."""
         return functional.normalize(raw, dim=1) if self.is_normalised else raw

@@ -164,7 +164,7 @@ def test_a_model_that_needs_counts_refuses_log_normalised_cells(cells):
 
 def test_unknown_names_list_what_there_is(cells, model):
     refuse(cells, model, UnknownName, "Did you mean 'integrated_gradients'", method="integrated_gradient")
-    refuse(cells, model, UnknownName, "Known: self, self_abs", target="nobody")
+    refuse(cells, model, UnknownName, "Known: dim, label, self, self_abs, self_raw", target="nobody")
 
 
 def test_a_baseline_is_a_profile_of_the_data(cells, model):

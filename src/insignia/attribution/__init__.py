@@ -1,8 +1,11 @@
 """Which genes matter in a cell: methods, targets, one runner, and attributions into AnnData or files."""
 
-import insignia.attribution.integrated_gradients
-import insignia.attribution.targets  # noqa: F401 - both register
-from insignia.attribution.contract import Explained, Method, PathOptions, Target, methods, targets
+import insignia.attribution.deeplift
+import insignia.attribution.expected_gradients
+import insignia.attribution.input_x_gradient
+import insignia.attribution.integrated_gradients  # noqa: F401 - all four register
+from insignia.attribution.contract import Explained, Method, PathOptions, Target, find_target, methods, targets
+from insignia.attribution.embedding_targets import Centroid, Contrast, Dimension, Label
 from insignia.attribution.parts import write_part
 from insignia.attribution.ranking import group_means, rank_genes
 from insignia.attribution.runner import AttributedBlock, AttributeOptions, Runner, record_of
@@ -11,12 +14,17 @@ from insignia.attribution.verb import attribute
 __all__ = [
     "AttributeOptions",
     "AttributedBlock",
+    "Centroid",
+    "Contrast",
+    "Dimension",
     "Explained",
+    "Label",
     "Method",
     "PathOptions",
     "Runner",
     "Target",
     "attribute",
+    "find_target",
     "group_means",
     "methods",
     "rank_genes",

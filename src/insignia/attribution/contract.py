@@ -1,8 +1,8 @@
 """What a method and a target of attribution must do."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -11,7 +11,7 @@ from torch import Tensor
 from insignia.core.registry import Registry
 from insignia.models import Encoder, Inputs
 
-__all__ = ["Explained", "Method", "PathOptions", "Target", "methods", "targets"]
+__all__ = ["Explained", "Method", "PathOptions", "Target", "find_target", "methods", "targets"]
 
 
 @dataclass(frozen=True)
@@ -21,12 +21,15 @@ class PathOptions:
     Parameters
     ----------
     n_steps
-        Gauss-Legendre nodes on the path.
+        Gauss-Legendre nodes on the path; 0 lets each cell have as many as it needs for `tolerance`.
+    tolerance
+        Completeness gap that is aimed at when `n_steps` is 0.
     max_values
         Numbers that one pass through the network may hold at its widest point; bounds memory whatever the batch.
     """
 
     n_steps: int = 50
+    tolerance: float = 0.01
     max_values: int = 2**22
 
 
@@ -48,31 +51,85 @@ class Explained:
     change: np.ndarray
     score: np.ndarray
 
+    @property
+    def gap(self) -> np.ndarray:
+        """(cells,): ``|sum of attributions - change| / |change|``, NaN where nothing changes."""
+        sums = np.asarray(self.attribution.sum(axis=1, dtype=np.float64)).ravel()
+        change: np.ndarray = np.abs(self.change)
+        gap: np.ndarray = np.full_like(change, np.nan)
+        np.divide(np.abs(sums - self.change), change, out=gap, where=change > 1e-7 * self.score)
+        return gap
+
 
 class Target(ABC):
-    """A scalar score of a cell's embedding, whose change is attributed to genes."""
+    """A scalar score of a cell's embedding, whose change is attributed to genes.
+
+    Attributes
+    ----------
+    name
+        What stands in the record; equal names are equal targets.
+    is_raw
+        Whether it scores what the network gives before normalisation.
+    is_self
+        Whether its weights are the cell's own embedding.
+    is_linear
+        Whether the score is linear in what it scores.
+    """
 
     name: str
     is_raw: bool = False
-    """Whether it scores what the network gives before normalisation."""
+    is_self: bool = False
+    is_linear: bool = True
+
+    def bind(self, encoder: Encoder) -> "Target":  # noqa: ARG002 - for targets that need the model
+        """Return the target for one encoder, or refuse it."""
+        return self
 
     @abstractmethod
     def weights(self, embedding: Tensor) -> Tensor:
-        """Return what is held constant along the path, from the cells' embeddings: (cells, latent)."""
+        """Return what is held constant along the path, from the cells' embeddings: one row a cell."""
 
     @abstractmethod
     def score(self, embedding: Tensor, weights: Tensor) -> Tensor:
-        """Score embeddings, differentiably: (rows, latent) and (rows, latent) -> (rows,)."""
+        """Score embeddings, differentiably: (rows, latent) and (rows, ...) -> (rows,)."""
 
 
-class Method(Protocol):
-    """Attribute the change of a target from the baseline to each cell."""
+class Method(ABC):
+    """A way to attribute the change of a target from the baseline to each cell.
 
-    def __call__(
+    Attributes
+    ----------
+    is_complete
+        Whether attributions should add up to the change, so that a wide gap is a warning.
+    takes_many_baselines
+        Whether each cell is compared with all given baselines, instead of one.
+    """
+
+    is_complete: bool = True
+    takes_many_baselines: bool = False
+
+    def check(self, encoder: Encoder, target: Target) -> None:  # noqa: B027 - most methods take anything
+        """Refuse an encoder or a target that the method cannot explain."""
+
+    @abstractmethod
+    def explain(
         self, encoder: Encoder, inputs: Inputs, baseline: Inputs | None, *, target: Target, options: PathOptions
     ) -> Explained:
-        """Explain a block of cells; `baseline` has one row, `None` is the model's zero."""
+        """Explain a block of cells; `baseline` has one row or one a cell, `None` is the model's zero."""
+
+    def advice(self, options: PathOptions) -> str:  # noqa: ARG002 - for methods that follow a path
+        """Say what to do about a wide gap."""
+        return "Compare with method='integrated_gradients'."
 
 
 methods: Registry[Method] = Registry("attribution method", entry_point="insignia.methods")
-targets: Registry[Target] = Registry("attribution target")
+targets: Registry[Callable[[str], Target]] = Registry("attribution target")
+"""Makers of targets: what stands behind the colon of ``"dim:5"`` is their argument."""
+
+
+def find_target(thing: str | Target) -> Target:
+    """Return a target by name, such as ``"self"`` or ``"dim:5"``, or as it is."""
+    if isinstance(thing, Target):
+        return thing
+    name, _, argument = thing.partition(":")
+    return targets[name](argument)

@@ -1,137 +1,66 @@
-"""Integrated gradients along the straight path from a baseline to the cell.
-
-Sundararajan, Taly & Yan 2017 (arXiv:1703.01365), eq. 1: ``IG_g = (x_g - b_g) * int_0^1 ds/dx_g (b + a (x - b)) da``,
-by Gauss-Legendre quadrature.
-
-Where the encoder's first layer is affine in the moved point, ``h = W x + b`` moves on a straight line too, so the path
-is followed through the small rest of the network only: one sparse product with ``W`` before, one after. The numbers
-are those of the whole network up to rounding.
-"""
-
-from collections.abc import Callable
+"""Integrated gradients along the straight path from a baseline to the cell."""
 
 import numpy as np
-import torch
-from scipy.sparse import csr_matrix
-from torch import Tensor
+from scipy.sparse import vstack
 
-from insignia.attribution import kernels
-from insignia.attribution.contract import Explained, PathOptions, Target, methods
+from insignia.attribution.contract import Explained, Method, PathOptions, Target, methods
+from insignia.attribution.path_gradient import Rule, path_gradient
 from insignia.models import Encoder, Inputs
-from insignia.models.contract import Context
 
-__all__ = ["integrated_gradients"]
+__all__ = ["IntegratedGradients"]
 
-Network = Callable[[Tensor, Context], Tensor]
+_LADDER = (8, 16, 32, 64, 128, 256)
 
 
-@methods.add("integrated_gradients", source="arXiv:1703.01365")
-def integrated_gradients(
-    encoder: Encoder, inputs: Inputs, baseline: Inputs | None, *, target: Target, options: PathOptions
+class IntegratedGradients(Method):
+    """``IG_g = (x_g - b_g) * int_0^1 ds/dx_g (b + a (x - b)) da`` by Gauss-Legendre quadrature.
+
+    Sundararajan, Taly & Yan 2017 (arXiv:1703.01365), eq. 1.
+    """
+
+    def explain(
+        self, encoder: Encoder, inputs: Inputs, baseline: Inputs | None, *, target: Target, options: PathOptions
+    ) -> Explained:
+        """Explain a block of cells with a fixed number of steps, or with as many as each cell needs."""
+        if options.n_steps:
+            return _explain(encoder, inputs, baseline, target, options, options.n_steps)
+        return _climb(encoder, inputs, baseline, target, options)
+
+    def advice(self, options: PathOptions) -> str:
+        """Say what to do about a wide gap."""
+        return f"Raise n_steps (now {options.n_steps or 'auto'})."
+
+
+def gauss_legendre(n_steps: int) -> Rule:
+    """Return the Gauss-Legendre rule on [0, 1]."""
+    nodes, weights = np.polynomial.legendre.leggauss(n_steps)
+    return Rule((nodes + 1) / 2, weights / 2)
+
+
+def _explain(
+    encoder: Encoder, inputs: Inputs, baseline: Inputs | None, target: Target, options: PathOptions, n_steps: int
 ) -> Explained:
-    """Attribute the change of the target's score from the baseline to each cell; see `Method`."""
-    if encoder.first_layer is not None:
-        return _through_first_layer(encoder, inputs, baseline, target, options)
-    return _through_network(encoder, inputs, baseline, target, options)
+    rule = gauss_legendre(n_steps)
+    return path_gradient(encoder, inputs, baseline, target=target, rule=rule, max_values=options.max_values)
 
 
-def _through_network(
+def _climb(
     encoder: Encoder, inputs: Inputs, baseline: Inputs | None, target: Target, options: PathOptions
 ) -> Explained:
-    path = encoder.path(inputs, baseline)
-    integral = _Integral(
-        _reader(encoder, encoder.forward, target), path.start, path.end, path.context, target=target, options=options
-    )
-    mean_gradient, change, score = integral.compute()
-    genes = encoder.to_genes((path.end - path.start) * mean_gradient, path.context)
-    return Explained(csr_matrix(genes.cpu().numpy()), change, score)
+    """Repeat the cells whose gap is above the tolerance with twice the steps, until none is left or the ladder ends."""
+    best = _explain(encoder, inputs, baseline, target, options, _LADDER[0])
+    rows = [best.attribution[i] for i in range(inputs.n_cells)]
+    gaps = best.gap
+    for n_steps in _LADDER[1:]:
+        left = np.flatnonzero(gaps > options.tolerance)
+        if not len(left):
+            break
+        start = baseline.rows(left) if baseline is not None and baseline.n_cells > 1 else baseline
+        again = _explain(encoder, inputs.rows(left), start, target, options, n_steps)
+        for place, row in enumerate(left):
+            if again.gap[place] < gaps[row]:
+                rows[row], gaps[row] = again.attribution[place], again.gap[place]
+    return Explained(vstack(rows, format="csr"), best.change, best.score)
 
 
-def _through_first_layer(
-    encoder: Encoder, inputs: Inputs, baseline: Inputs | None, target: Target, options: PathOptions
-) -> Explained:
-    assert encoder.first_layer is not None
-    layer = encoder.first_layer.by_gene
-    bias = encoder.first_bias(inputs.context)
-    end = torch.from_numpy(kernels.project(inputs.values, layer)) + bias
-    start = bias if baseline is None else torch.from_numpy(kernels.project(baseline.values, layer)) + bias
-    start = start.expand_as(end)
-    integral = _Integral(
-        _reader(encoder, encoder.tail, target), start, end, inputs.context, target=target, options=options
-    )
-    mean_gradient, change, score = integral.compute()
-    moved = inputs.values if baseline is None else _difference(inputs.values, baseline.values)
-    gradient = kernels.sample_back(mean_gradient.numpy(), layer, moved)
-    return Explained(csr_matrix((moved.data * gradient, moved.indices, moved.indptr), moved.shape), change, score)
-
-
-def _reader(encoder: Encoder, network: Network, target: Target) -> Network:
-    """Read the network up to what the target scores."""
-    if target.is_raw or not encoder.is_normalised:
-        return network
-    return lambda point, context: encoder.embedding(network(point, context))
-
-
-def _difference(values: csr_matrix, baseline: csr_matrix) -> csr_matrix:
-    rows = csr_matrix(np.ones((values.shape[0], 1), dtype=np.float32)) @ baseline
-    moved = csr_matrix(values - rows, dtype=np.float32)
-    moved.sort_indices()
-    return moved
-
-
-class _Integral:
-    """The mean gradient of a target along straight paths, (cells, ...), in passes of bounded size."""
-
-    def __init__(
-        self,
-        network: Network,
-        start: Tensor,
-        end: Tensor,
-        context: Context,
-        *,
-        target: Target,
-        options: PathOptions,
-    ) -> None:
-        self.network, self.start, self.end, self.context = network, start, end, dict(context)
-        self.target, self.options = target, options
-        nodes, weights = np.polynomial.legendre.leggauss(options.n_steps)
-        self.nodes = torch.tensor((nodes + 1) / 2, dtype=end.dtype)
-        self.node_weights = torch.tensor(weights / 2, dtype=end.dtype)
-        per_row = max(1, end[0].numel()) if len(end) else 1
-        self.rows = max(1, options.max_values // per_row)
-
-    def compute(self) -> tuple[Tensor, np.ndarray, np.ndarray]:
-        """Return the mean gradient, the change of the score and its magnitude."""
-        with torch.no_grad():
-            at_end = self._embed(self.end)
-            held = self.target.weights(at_end)
-            high = self.target.score(at_end.double(), held.double()).numpy()
-            low = self.target.score(self._embed(self.start).double(), held.double()).numpy()
-        gradient = torch.zeros_like(self.end)
-        cells = max(1, self.rows // self.options.n_steps)
-        steps = min(self.options.n_steps, self.rows)
-        for first in range(0, len(self.end), cells):
-            here = slice(first, min(first + cells, len(self.end)))
-            for step in range(0, self.options.n_steps, steps):
-                gradient[here] += self._pass(here, slice(step, step + steps), held)
-        return gradient, high - low, np.abs(high) + np.abs(low)
-
-    def _pass(self, cells: slice, steps: slice, held: Tensor) -> Tensor:
-        """Weighted sum of the gradients of some cells at some nodes."""
-        nodes, weights = self.nodes[steps], self.node_weights[steps]
-        start, end = self.start[cells], self.end[cells]
-        along = nodes.view(1, -1, *[1] * (end.dim() - 1))
-        points = (start[:, None] + along * (end - start)[:, None]).flatten(0, 1).requires_grad_()
-        context = {name: value[cells].repeat_interleave(len(nodes), 0) for name, value in self.context.items()}
-        embedding = self.network(points, context)
-        score = self.target.score(embedding, held[cells].repeat_interleave(len(nodes), 0)).sum()
-        (gradient,) = torch.autograd.grad(score, points)
-        return torch.einsum("s,cs...->c...", weights, gradient.view(len(end), len(nodes), *end.shape[1:]))
-
-    def _embed(self, points: Tensor) -> Tensor:
-        """Embed one point a cell, in passes of bounded size."""
-        out = []
-        for first in range(0, len(points), self.rows):
-            here = slice(first, first + self.rows)
-            out.append(self.network(points[here], {name: value[here] for name, value in self.context.items()}))
-        return torch.cat(out)
+methods.add("integrated_gradients", source="arXiv:1703.01365")(IntegratedGradients())

@@ -9,7 +9,7 @@ import pandas as pd
 from scipy.sparse import csr_matrix
 
 from insignia import __version__
-from insignia.attribution.contract import Explained, PathOptions, methods, targets
+from insignia.attribution.contract import Method, PathOptions, Target, find_target, methods
 from insignia.core.errors import CompletenessWarning, InputError
 from insignia.core.files import sha256_array
 from insignia.core.keys import SCALE
@@ -30,10 +30,13 @@ class AttributeOptions:
 
     Parameters
     ----------
-    method, target
-        Names of registered entries.
+    method
+        Name of a registered method.
+    target
+        Name of a registered target, or a target.
     baseline
-        (genes of the data,): the profile from which the path starts, in the data's space; `None` is an empty cell.
+        Where the path starts, in the data's genes and space: one profile, (genes,), or one for each cell, (cells,
+        genes), or for a method that takes many baselines any number of them; `None` is an empty cell.
     signed
         Keep the sign; otherwise attributions are absolute.
     path
@@ -45,8 +48,8 @@ class AttributeOptions:
     """
 
     method: str = "integrated_gradients"
-    target: str = "self"
-    baseline: np.ndarray | None = None
+    target: str | Target = "self"
+    baseline: np.ndarray | csr_matrix | None = None
     signed: bool = False
     path: PathOptions = field(default_factory=PathOptions)
     block_size: int = 256
@@ -92,9 +95,11 @@ class Runner:
         encoder.check_space(expression.space)
         self.encoder, self.expression, self.options = encoder, expression, options
         self.method = methods[options.method]
-        self.target = targets[options.target]
+        self.target = find_target(options.target).bind(encoder)
+        self.method.check(encoder, self.target)
         self.alignment = GeneAlignment(expression.genes, encoder.genes, min_overlap=options.min_overlap)
-        self.baseline = self._baseline()
+        self._profiles = self._checked_baseline()
+        self._shared_baseline = None if self._has_own_baselines else self._baseline(slice(None))
 
     @property
     def record(self) -> AttributionRecord:
@@ -110,31 +115,49 @@ class Runner:
                 gaps.append(block.gap)
                 advance(len(block.gap))
                 yield block
-        _warn_of_gaps(np.concatenate(gaps), self.options)
+        if self.method.is_complete:
+            _warn_of_gaps(np.concatenate(gaps), self.method, self.options)
 
     def _block(self, rows: slice, cells: Cells) -> AttributedBlock:
-        inputs = self._prepare(cells)
-        explained = self.method(self.encoder, inputs, self.baseline, target=self.target, options=self.options.path)
-        sums = np.asarray(explained.attribution.sum(axis=1, dtype=np.float64)).ravel()
+        baseline = self._baseline(rows) if self._has_own_baselines else self._shared_baseline
+        explained = self.method.explain(
+            self.encoder, self._prepare(cells), baseline, target=self.target, options=self.options.path
+        )
         scaled, total = _scale(explained.attribution, signed=self.options.signed)
         mine = self.alignment.back(scaled, cells.matrix, cells.space)
-        return AttributedBlock(rows, mine, _gap(sums, explained), total)
+        return AttributedBlock(rows, mine, explained.gap, total)
 
     def _prepare(self, cells: Cells) -> Inputs:
         return self.encoder.prepare(cells.aligned(self.alignment))
 
-    def _baseline(self) -> Inputs | None:
+    def _baseline(self, rows: slice) -> Inputs | None:
+        if self._profiles is None:
+            return None
+        profiles = self._profiles[rows]
+        names = pd.DataFrame(index=[str(i) for i in range(profiles.shape[0])])
+        return self._prepare(Cells(profiles, self.expression.space, names))
+
+    @property
+    def _has_own_baselines(self) -> bool:
+        """Whether each cell is compared with a baseline of its own."""
+        if self._profiles is None or self.method.takes_many_baselines:
+            return False
+        return bool(self._profiles.shape[0] > 1)
+
+    def _checked_baseline(self) -> csr_matrix | None:
         given = self.options.baseline
         if given is None:
             return None
-        profile = np.asarray(given, dtype=np.float32).reshape(1, -1)
-        expected = len(self.expression.genes)
-        if profile.shape[1] != expected or not np.isfinite(profile).all() or (profile < 0).any():
+        profiles = csr_matrix(np.atleast_2d(given) if isinstance(given, np.ndarray) else given, dtype=np.float32)
+        n_cells, n_genes = self.expression.n_cells, len(self.expression.genes)
+        fits = profiles.shape[1] == n_genes and (self.method.takes_many_baselines or profiles.shape[0] in (1, n_cells))
+        if not fits or not np.isfinite(profiles.data).all() or (profiles.data < 0).any():
             raise InputError(
-                f"A baseline is one profile of {expected:,} finite, non-negative values, one a gene of the data and in "
-                f"the same space ({self.expression.space}); found shape {np.shape(given)}."
+                f"A baseline is one profile of {n_genes:,} finite, non-negative values, one a gene of the data and in "
+                f"the same space ({self.expression.space}), or one such profile for each of the {n_cells:,} cells; "
+                f"found shape {np.shape(given)}."
             )
-        return self._prepare(Cells(csr_matrix(profile), self.expression.space, pd.DataFrame(index=["baseline"])))
+        return profiles
 
 
 def record_of(encoder: Encoder, options: AttributeOptions, *, input_space: str) -> AttributionRecord:
@@ -145,14 +168,19 @@ def record_of(encoder: Encoder, options: AttributeOptions, *, input_space: str) 
         fingerprint=encoder.fingerprint,
         genes_sha256=encoder.genes.sha256,
         method=options.method,
-        target=options.target,
-        baseline="zero" if given is None else f"given:{sha256_array(np.asarray(given, dtype=np.float64))[:16]}",
+        target=find_target(options.target).name,
+        baseline="zero" if given is None else f"given:{_fingerprint(given)}",
         n_steps=options.path.n_steps,
         sign="signed" if options.signed else "absolute",
         scale=SCALE,
         input_space=input_space,
         version=__version__,
     )
+
+
+def _fingerprint(baseline: np.ndarray | csr_matrix) -> str:
+    dense = baseline if isinstance(baseline, np.ndarray) else baseline.toarray()
+    return sha256_array(np.asarray(dense, dtype=np.float64))[:16]
 
 
 def _scale(attribution: csr_matrix, *, signed: bool) -> tuple[csr_matrix, np.ndarray]:
@@ -164,21 +192,13 @@ def _scale(attribution: csr_matrix, *, signed: bool) -> tuple[csr_matrix, np.nda
     return scaled, total
 
 
-def _gap(sums: np.ndarray, explained: Explained) -> np.ndarray:
-    change: np.ndarray = np.abs(explained.change)
-    settled = change > 1e-7 * explained.score
-    gap: np.ndarray = np.full_like(change, np.nan)
-    np.divide(np.abs(sums - explained.change), change, out=gap, where=settled)
-    return gap
-
-
-def _warn_of_gaps(gaps: np.ndarray, options: AttributeOptions) -> None:
+def _warn_of_gaps(gaps: np.ndarray, method: Method, options: AttributeOptions) -> None:
     wide = gaps > GAP_LIMIT
     if wide.any():
+        kinks = " Or use target='self', which has no kinks." if options.target == "self_abs" else ""
         warnings.warn(
             f"{wide.sum():,} of {len(gaps):,} cells are off by more than {GAP_LIMIT:.0%} of the change they explain "
-            f"(worst {np.nanmax(gaps):.0%}). Raise n_steps (now {options.path.n_steps})"
-            + (", or use target='self', which has no kinks." if options.target == "self_abs" else "."),
+            f"(worst {np.nanmax(gaps):.0%}). {method.advice(options.path)}{kinks}",
             CompletenessWarning,
             stacklevel=3,
         )

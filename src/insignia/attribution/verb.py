@@ -1,12 +1,13 @@
 """`tl.attribute`: attributions into an AnnData."""
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from anndata import AnnData
-from scipy.sparse import vstack
+from scipy.sparse import csr_matrix, vstack
 
-from insignia.attribution.contract import PathOptions
+from insignia.attribution.contract import PathOptions, Target
 from insignia.attribution.runner import AttributeOptions, Runner
 from insignia.core import keys
 from insignia.data import Expression, InputSpace
@@ -20,9 +21,9 @@ def attribute(
     model: Encoder | str | Path,
     *,
     method: str = "integrated_gradients",
-    target: str = "self",
-    baseline: np.ndarray | None = None,
-    n_steps: int = 50,
+    target: str | Target = "self",
+    baseline: np.ndarray | csr_matrix | None = None,
+    n_steps: int | Literal["auto"] = 50,
     signed: bool = False,
     layer: str | None = None,
     input_space: InputSpace | None = None,
@@ -43,14 +44,18 @@ def attribute(
     model
         A loaded model, or the directory of one.
     method
-        Name of a method, e.g. ``"integrated_gradients"``.
+        ``"integrated_gradients"``, ``"deeplift"`` (plain networks only), ``"input_x_gradient"`` (which need not add up)
+        or ``"expected_gradients"`` (several baselines).
     target
         ``"self"``: the signed self-weighted target. ``"self_abs"``: its absolute form, as in the published atlas.
+        ``"self_raw"``: before normalisation. ``"dim:5"``, ``"label:B cell"``: one dimension, one logit. Or
+        `insignia.attribution.Centroid` and `Contrast`: towards a population, or from one to another.
     baseline
-        Where the path starts: a profile of `adata.n_vars` values in the same space as the data, or `None` for an empty
+        Where the path starts, in the genes and the space of the data: one profile, (genes,), e.g. a mean; one for each
+        cell, (cells, genes), e.g. matched controls; any number for ``"expected_gradients"``; or `None` for an empty
         cell. With `None`, genes that a cell does not express get exactly 0.
     n_steps
-        Gauss-Legendre nodes on the path.
+        Gauss-Legendre nodes on the path; ``"auto"`` takes as many as each cell needs for a gap below 1 %.
     signed
         Keep the sign of attributions; otherwise they are absolute.
     layer, input_space
@@ -96,9 +101,8 @@ def attribute(
     Integrated gradients: Sundararajan et al. 2017 (arXiv:1703.01365), eq. 1. Self-weighted target and scaling:
     Gold et al. 2025 (doi:10.1101/2025.06.14.659567).
     """
-    options = AttributeOptions(
-        method, target, baseline, signed=signed, path=PathOptions(n_steps=n_steps), min_overlap=min_overlap
-    )
+    path = PathOptions(n_steps=0 if n_steps == "auto" else n_steps)
+    options = AttributeOptions(method, target, baseline, signed=signed, path=path, min_overlap=min_overlap)
     expression = Expression.from_adata(
         adata,
         layer=layer,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from insignia.cli.output import JsonFlag, emit, pairs
+from insignia.cli.output import JsonFlag, emit, pairs, parse_steps
 
 __all__ = ["app"]
 
@@ -21,7 +21,7 @@ def create(
     model: Annotated[Path, typer.Option("-m", "--model", help="Directory of the model whose attributions it holds.")],
     method: Annotated[str, typer.Option(help="Attribution method.")] = "integrated_gradients",
     target: Annotated[str, typer.Option(help="What is attributed.")] = "self",
-    n_steps: Annotated[int, typer.Option(help="Steps on the path.")] = 50,
+    n_steps: Annotated[str, typer.Option(help="Steps on the path, or auto.")] = "50",
     signed: Annotated[bool, typer.Option("--signed", help="Keep the sign.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
@@ -29,7 +29,7 @@ def create(
     from insignia.attribution import AttributeOptions, PathOptions
     from insignia.workflows import create_atlas
 
-    options = AttributeOptions(method, target, signed=signed, path=PathOptions(n_steps=n_steps))
+    options = AttributeOptions(method, target, signed=signed, path=PathOptions(n_steps=parse_steps(n_steps)))
     emit(create_atlas(atlas, model, options=options).info(), as_json=as_json)
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from insignia.cli.output import JsonFlag, emit
+from insignia.cli.output import JsonFlag, emit, parse_steps
 
 __all__ = ["attribute", "score"]
 
@@ -18,7 +18,7 @@ def attribute(
     target: Annotated[
         str, typer.Option(help="What is attributed: self, or self_abs as in the published atlas.")
     ] = "self",
-    n_steps: Annotated[int, typer.Option(help="Steps on the path.")] = 50,
+    n_steps: Annotated[str, typer.Option(help="Steps on the path, or auto.")] = "50",
     signed: Annotated[bool, typer.Option("--signed", help="Keep the sign.")] = False,
     layer: Annotated[str | None, typer.Option(help="Layer with counts or log1p; X by default.")] = None,
     input_space: Annotated[str | None, typer.Option(help="counts or log1p; detected by default.")] = None,
@@ -32,7 +32,7 @@ def attribute(
     from insignia.core import keys
     from insignia.workflows import attribute_file
 
-    options = AttributeOptions(method, target, signed=signed, path=PathOptions(n_steps=n_steps))
+    options = AttributeOptions(method, target, signed=signed, path=PathOptions(n_steps=parse_steps(n_steps)))
     adata = attribute_file(
         cells,
         model,

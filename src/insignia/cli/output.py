@@ -11,7 +11,7 @@ import typer
 
 from insignia.core.errors import InputError, InsigniaError, InsigniaWarning
 
-__all__ = ["JsonFlag", "emit", "friendly_errors", "pairs"]
+__all__ = ["JsonFlag", "emit", "friendly_errors", "pairs", "parse_steps"]
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON, and no progress.")]
 
@@ -63,6 +63,21 @@ def friendly_errors() -> Iterator[None]:
         except OSError as error:
             print(f"error: {error}", file=sys.stderr)
             raise SystemExit(InputError.exit_code) from None
+
+
+def parse_steps(text: str) -> int:
+    """Read a number of steps, or ``auto`` as 0.
+
+    Raises
+    ------
+    InputError
+        It is neither.
+    """
+    if text == "auto":
+        return 0
+    if not text.isdecimal() or int(text) < 1:
+        raise InputError(f"--n-steps takes a number of at least 1, or auto; found {text!r}.")
+    return int(text)
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:

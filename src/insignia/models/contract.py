@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from scipy.sparse import csr_matrix
 from torch import Tensor, nn
@@ -49,6 +50,11 @@ class Inputs:
     def n_cells(self) -> int:
         """Number of cells."""
         return int(self.values.shape[0])
+
+    def rows(self, rows: np.ndarray) -> "Inputs":
+        """Take some of the cells."""
+        chosen = torch.from_numpy(rows)
+        return Inputs(self.values[rows], {name: value[chosen] for name, value in self.context.items()})
 
 
 @dataclass(frozen=True)
@@ -92,6 +98,8 @@ class Encoder(ABC):
         Hash of weights, gene table and preprocessing; see `fingerprint`.
     module
         The network, in evaluation mode, without gradients on its parameters.
+    labels
+        What the model classifies cells into, if it does.
     first_layer
         The first layer, if it is affine in the point and the point is `Inputs.values`: attribution is then much faster,
         and exact.
@@ -103,6 +111,7 @@ class Encoder(ABC):
     is_normalised: bool = False
     accepts: frozenset[str] = frozenset({"counts", "log1p"})
     first_layer: AffineLayer | None = None
+    labels: tuple[str, ...] = ()
     fingerprint: str
 
     @abstractmethod
@@ -125,7 +134,7 @@ class Encoder(ABC):
         """Do the rest of `forward` after `first_layer`: (rows, hidden) -> (rows, latent)."""
         raise NotImplementedError(f"{self.name} has no affine first layer.")
 
-    def first_bias(self, context: Context) -> Tensor:
+    def first_bias(self, context: Context) -> Tensor:  # noqa: ARG002 - for encoders with covariates
         """Give the constant of `first_layer`, (hidden,), or (cells, hidden) where it depends on the context."""
         assert self.first_layer is not None
         return self.first_layer.bias
@@ -133,6 +142,18 @@ class Encoder(ABC):
     def embedding(self, raw: Tensor) -> Tensor:
         """Turn what `forward` gives into the embedding: rows of length 1 if the model normalises."""
         return functional.normalize(raw, dim=1) if self.is_normalised else raw
+
+    def classify(self, raw: Tensor) -> Tensor:
+        """Turn what `forward` gives into logits: (rows, latent) -> (rows, labels)."""
+        raise NotImplementedError(f"{self.name} does not classify cells.")
+
+    @cached_property
+    def latent(self) -> int:
+        """Length of the embedding."""
+        one = Cells(csr_matrix((1, len(self.genes)), dtype=np.float32), "counts", pd.DataFrame(index=["0"]))
+        path = self.path(self.prepare(one), None)
+        with torch.no_grad():
+            return int(self.forward(path.end, path.context).shape[1])
 
     def check_space(self, space: str) -> None:
         """Refuse cells in an input space that the model cannot use."""

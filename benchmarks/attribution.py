@@ -127,7 +127,7 @@ def main() -> None:
     if arguments.memory:
         measure_memory(arguments.memory, arguments.cells)
         return
-    print(json.dumps(compare(n=64 if arguments.quick else 256, repeats=3 if arguments.quick else 5)))
+    print(json.dumps(compare(n=128 if arguments.quick else 1024, repeats=3 if arguments.quick else 5)))
 
 
 def compare(*, n: int, repeats: int) -> dict[str, object]:

@@ -196,4 +196,4 @@ def test_self_abs_equals_an_independent_vector(cells):
 
 
 def test_options_are_plain_values():
-    assert dataclasses.asdict(PathOptions()) == {"n_steps": 50, "tolerance": 0.01, "max_values": 2**22}
+    assert dataclasses.asdict(PathOptions()) == {"n_steps": 50, "tolerance": 0.01, "max_values": 2**21}

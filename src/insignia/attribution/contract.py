@@ -30,7 +30,7 @@ class PathOptions:
 
     n_steps: int = 50
     tolerance: float = 0.01
-    max_values: int = 2**22
+    max_values: int = 2**21
 
 
 @dataclass(frozen=True)

@@ -84,12 +84,12 @@ class DeepLift(Method):
 
 def _layers(encoder: Encoder) -> list[tuple[str, nn.Module]]:
     """Name the layers after the first, or refuse a network that is not a plain sequence of them."""
-    if encoder.first_layer is None or not isinstance(encoder.module, nn.Sequential):
+    if encoder.first_layer is None or encoder.tail_layers is None:
         raise ModelError(
             f"DeepLIFT needs a plain sequence of layers, and {encoder.name} is a {type(encoder).__name__}. "
             "Use method='integrated_gradients'."
         )
-    return list(encoder.module.named_children())[1:]
+    return [(str(place), layer) for place, layer in enumerate(encoder.tail_layers, start=1)]
 
 
 @torch.no_grad()

@@ -12,7 +12,7 @@ __all__ = ["ExpectedGradients"]
 class ExpectedGradients(Method):
     """``E_b[IG(x; b)]`` over K given baselines, each integrated in full.
 
-    Erion et al. 2021 (doi:10.1038/s42256-021-00343-w). Their form draws one baseline and one point of the path at a time;
+    Erion et al. 2021 (doi:10.1038/s42256-021-00343-w). Their form draws one baseline and one point of the path a time;
     with K given baselines the mean of their integrals is the same expectation without its sampling noise.
     """
 

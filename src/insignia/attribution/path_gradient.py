@@ -10,6 +10,8 @@ are those of the whole network up to rounding.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +20,7 @@ from torch import Tensor
 
 from insignia.attribution import kernels
 from insignia.attribution.contract import Explained, Target
+from insignia.attribution.piecewise import PiecewiseLayer, piecewise_layer
 from insignia.models import Encoder, Inputs
 from insignia.models.contract import Context
 
@@ -70,7 +73,9 @@ def _through_first_layer(
     end = torch.from_numpy(kernels.project(inputs.values, layer)) + bias
     start = bias if baseline is None else torch.from_numpy(kernels.project(baseline.values, layer)) + bias
     start = start.expand_as(end)
-    integral = _Integral(
+    pieces = piecewise_layer(encoder.tail_layers) if encoder.tail_layers is not None else None
+    kind = _Integral if pieces is None or len(rule.nodes) == 1 else partial(_PiecewiseIntegral, pieces, encoder)
+    integral = kind(
         _reader(encoder, encoder.tail, target),
         start,
         end,
@@ -117,7 +122,7 @@ class _Integral:
         max_values: int,
     ) -> None:
         self.network, self.start, self.end, self.context = network, start, end, dict(context)
-        self.target = target
+        self.target, self.rule = target, rule
         self.nodes = torch.tensor(rule.nodes, dtype=end.dtype)
         self.node_weights = torch.tensor(rule.weights, dtype=end.dtype)
         per_row = max(1, end[0].numel()) if len(end) else 1
@@ -130,6 +135,10 @@ class _Integral:
             held = self.target.weights(at_end)
             high = self.target.score(at_end.double(), held.double()).numpy()
             low = self.target.score(self._embed(self.start).double(), held.double()).numpy()
+        return self.mean_gradient(held), high - low, np.abs(high) + np.abs(low)
+
+    def mean_gradient(self, held: Tensor) -> Tensor:
+        """Return the weighted sum of the gradients at the nodes, (cells, ...)."""
         gradient = torch.zeros_like(self.end)
         cells = max(1, self.rows // len(self.nodes))
         steps = min(len(self.nodes), self.rows)
@@ -137,7 +146,7 @@ class _Integral:
             here = slice(first, min(first + cells, len(self.end)))
             for step in range(0, len(self.nodes), steps):
                 gradient[here] += self._pass(here, slice(step, step + steps), held)
-        return gradient, high - low, np.abs(high) + np.abs(low)
+        return gradient
 
     def _pass(self, cells: slice, steps: slice, held: Tensor) -> Tensor:
         """Weighted sum of the gradients of some cells at some nodes."""
@@ -158,3 +167,27 @@ class _Integral:
             here = slice(first, first + self.rows)
             out.append(self.network(points[here], {name: value[here] for name, value in self.context.items()}))
         return torch.cat(out)
+
+
+class _PiecewiseIntegral(_Integral):
+    """The same mean gradient where the first activation has two slopes and an affine layer follows; see `piecewise`."""
+
+    def __init__(self, pieces: PiecewiseLayer, encoder: Encoder, *paths: Any, **options: Any) -> None:
+        super().__init__(*paths, **options)
+        self.pieces = pieces
+        self.rest = _reader(encoder, lambda points, _: pieces.after(points), self.target)
+        widest = max(self.end.shape[1], pieces.by_unit.shape[1])
+        self.cells = max(1, options["max_values"] // (widest * len(self.nodes)))
+
+    def mean_gradient(self, held: Tensor) -> Tensor:
+        """Return the weighted sum of the gradients at the nodes, (cells, hidden)."""
+        chunks = range(0, len(self.end), self.cells)
+        return torch.cat([self._chunk(slice(first, first + self.cells), held) for first in chunks])
+
+    def _chunk(self, cells: slice, held: Tensor) -> Tensor:
+        start, end = self.start[cells].contiguous(), self.end[cells].contiguous()
+        points, flips = self.pieces.walk(start, end, self.rule.nodes)
+        flat = points.flatten(0, 1).requires_grad_()
+        score = self.target.score(self.rest(flat, {}), held[cells].repeat_interleave(len(self.nodes), 0)).sum()
+        (gradient,) = torch.autograd.grad(score, flat)
+        return self.pieces.walk_back(gradient.view_as(points), self.rule.weights, end - start, flips)

@@ -98,6 +98,9 @@ class Encoder(ABC):
         Hash of weights, gene table and preprocessing; see `fingerprint`.
     module
         The network, in evaluation mode, without gradients on its parameters.
+    tail_layers
+        The modules that `tail` applies one after the other, if it is that plain: more methods and a faster path then
+        apply.
     labels
         What the model classifies cells into, if it does.
     first_layer
@@ -111,6 +114,7 @@ class Encoder(ABC):
     is_normalised: bool = False
     accepts: frozenset[str] = frozenset({"counts", "log1p"})
     first_layer: AffineLayer | None = None
+    tail_layers: tuple[nn.Module, ...] | None = None
     labels: tuple[str, ...] = ()
     fingerprint: str
 

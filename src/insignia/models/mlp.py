@@ -53,6 +53,7 @@ class MLPEncoder(Encoder):
         # gene by gene in memory, as the sparse products of the fast path read it
         first.weight.data = first.weight.data.T.contiguous().T
         self.first_layer = AffineLayer(first.weight, first.bias)
+        self.tail_layers = tuple(self.module)[1:]
 
     def prepare(self, cells: Cells) -> Inputs:
         """Scale each cell to 10,000 over the model's genes and take log1p."""
@@ -70,7 +71,7 @@ class MLPEncoder(Encoder):
 
     def tail(self, hidden: Tensor, context: Context) -> Tensor:  # noqa: ARG002 - part of the contract
         """Do the rest of the network after the first affine layer: (rows, hidden) -> (rows, latent)."""
-        for layer in list(self.module)[1:]:
+        for layer in self.tail_layers or ():
             hidden = layer(hidden)
         return hidden
 

@@ -220,7 +220,7 @@ class Atlas:
             A DuckDB expression over the metadata, e.g. ``"tissue = 'blood' AND disease <> 'normal'"``.
         agg
             How the genes' attributions a are combined with their weights w, over the genes that the cell's study
-            measured: ``"mean"`` is sum(w a) / sum(|w|), ``"weighted_mean"`` is sum(w a) / sum(w), and ``"sum"`` is
+            measured: ``"mean"`` is sum(w a) / sum(abs(w)), ``"weighted_mean"`` is sum(w a) / sum(w), and ``"sum"`` is
             sum(w a), which is smaller where a study measured fewer of the genes.
         min_coverage
             Studies that measured a smaller fraction of the signature's genes get no score (NaN), with a warning

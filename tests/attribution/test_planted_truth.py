@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from insignia import models
+from insignia import models, tl
 from insignia.attribution import attribute, rank_genes
 from insignia.core import keys
 from insignia.data import simulate_planted
@@ -60,3 +60,16 @@ def test_the_best_genes_of_a_type_are_its_markers_and_of_shuffled_types_are_not(
     shuffled = attributed.adata.copy()
     shuffled.obs["cell_type"] = np.random.default_rng(0).permutation(shuffled.obs["cell_type"].to_numpy())
     assert precision(shuffled) < 0.3
+
+
+def test_housekeeping_genes_are_less_specific_than_any_planted_program(attributed):
+    """T15: by how far the mean score of the best cell type stands above that of the others."""
+    adata = attributed.adata
+
+    def specificity(genes):
+        tl.score(adata, list(genes), key_added="program")
+        means = adata.obs.groupby("cell_type", observed=True)["program"].mean().sort_values()
+        return means.iloc[-1] / means.iloc[:-1].mean()
+
+    planted = [specificity(genes) for genes in attributed.markers.values()]
+    assert specificity(attributed.housekeeping) < 0.5 * min(planted)

@@ -256,7 +256,7 @@ def test_ranges_that_do_not_cover_the_cells(atlas, ranges):
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits of file descriptors are set as on Linux")
 def test_many_segments_and_files_need_few_file_descriptors(tmp_path):
-    path = make_atlas(tmp_path / "a", cells("many", 60), max_cells_per_segment=1).path
+    path = make_atlas(tmp_path / "a", cells("many", 45), max_cells_per_segment=1).path
     (tmp_path / "parts").mkdir()
     for number in range(14):
         write_h5ad(cells(f"S{number}", 2), tmp_path / "parts" / f"{number}.h5ad")
@@ -271,4 +271,4 @@ def test_many_segments_and_files_need_few_file_descriptors(tmp_path):
         f"print(atlas.add({str(tmp_path / 'parts')!r}).cells)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.stdout.split() == ["60", "60", "60", "28"], done.stderr
+    assert done.stdout.split() == ["45", "45", "45", "28"], done.stderr

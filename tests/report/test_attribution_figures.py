@@ -26,13 +26,15 @@ def test_top_genes_show_means_and_fractions_of_both(space):
     logged = np.log1p(1e4 * counts / counts.sum(axis=1, keepdims=True))
     scores = adata.layers[keys.ATTRIBUTION].toarray()
     columns = adata.var_names.get_indexer(labels(attribution.get_yticklabels()))
-    for ax, values in ((attribution, scores), (expression, logged)):
+    for ax, bar, values in zip((attribution, expression), figure.axes[2:], (scores, logged), strict=True):
         here = [(adata.obs[keys.CELL_TYPE] == group).to_numpy() for group in ("B cell", "T cell", "monocyte")]
         means = np.array([values[rows].mean(axis=0)[columns] for rows in here]).T
         colours = ax.collections[0].get_facecolor()[:, :3].sum(axis=1).reshape(means.shape)
         # darker is more: the order of brightness is the order of the means
         assert colours[0, 0] < colours[2, 0] < colours[0, 1]
         assert means[0, 0] > means[2, 0] > means[0, 1]
+        # the colour bar ends at the largest mean
+        assert bar.get_xlim() == pytest.approx((0, means.max()), rel=1e-5)
         x, y = ax.collections[0].get_offsets().T
         np.testing.assert_array_equal(x.reshape(means.shape)[0], [0, 1, 2])
         np.testing.assert_array_equal(y.reshape(means.shape)[:, 0], np.arange(9))
@@ -66,9 +68,10 @@ def test_labels_do_not_overlap(n_groups, n_genes):
     ticks = [*attribution.get_yticklabels(), *attribution.get_xticklabels(), *expression.get_xticklabels()]
     assert len(ticks) == n_groups * n_genes + 2 * n_groups
     others = [figure.axes[0].title, figure.axes[1].title]
-    bars = [ax.title if ax.title.get_text() else ax._left_title for ax in figure.axes[3:]]
-    legend = figure.axes[2].get_legend()
-    boxes = [thing.get_window_extent() for thing in [*ticks, *others, *bars, legend]]
+    bars = figure.axes[2:]
+    assert len(bars) == 2
+    (legend,) = figure.legends
+    boxes = [thing.get_window_extent() for thing in [*ticks, *others, legend]] + [bar.get_tightbbox() for bar in bars]
     assert not overlapping(boxes)
     # the size of the legend does not reach below the figure
     assert min(box.y0 for box in boxes) >= -1

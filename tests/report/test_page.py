@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -118,10 +119,18 @@ def test_equal_pages_are_bit_equal_and_short_pages_have_no_index(tmp_path):
     assert [link["href"] for link in Page(tmp_path / "r.html").all("a")] == ["#s1", "#s2", "#s3", "#s4"]
 
 
-def test_a_failure_leaves_the_old_page(tmp_path):
+def test_a_failure_leaves_the_old_page(tmp_path, monkeypatch):
     path = tmp_path / "sub" / "p.html"
     write(path, "old")
-    with pytest.raises(AttributeError):
-        write(path, 3)
+    whole = Path.write_text
+
+    def full_disk(self, data, **options):
+        whole(self, data[:100], **options)
+        raise OSError("no space left")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "write_text", full_disk)
+        with pytest.raises(OSError, match="no space left"):
+            write(path, "new")
     assert "old" in Page(path).said
     assert [file.name for file in path.parent.iterdir()] == ["p.html"]

@@ -126,7 +126,7 @@ def test_equal_fractions_are_spread_so_that_all_are_seen():
 
 
 def test_strange_names_are_drawn_as_they_are():
-    names = [r"cost $5$ \frac", "Sjögren β-thalassaemia", "_hidden", ""]
+    names = [r"cost $5$ \frac", r"$\frac$", "Sjögren β-thalassaemia", "_hidden", ""]
     table = sample_table(
         {name: [0.1, 0.2, 0.3] for name in names},
         studies=["$x^2$", "étude", "_", "a_b"],

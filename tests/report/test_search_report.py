@@ -90,7 +90,8 @@ def test_the_files_inside_are_the_tables(searched, tmp_path):
     pd.testing.assert_frame_equal(got, want, check_dtype=False)
     assert len(table.table) > 2
     assert files["groups.csv"]["disease"].tolist() == table.summary()["disease"].tolist()
-    assert set(files["genes.csv"]["status"]) == {"matched", "missing"}
+    assert files["genes.csv"]["status"].tolist() == ["missing", "matched", "matched", "matched", "matched"]
+    assert files["genes.csv"]["gene"].tolist() == ["FOO1", "GENE3", "GENE17", "GENE5", "GENE30"]
     assert len(files["studies.csv"]) == 5
     assert len(files["aside.csv"]) == len(table.excluded)
 

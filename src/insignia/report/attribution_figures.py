@@ -13,14 +13,13 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from matplotlib.gridspec import GridSpec
 
     from insignia.data import InputSpace
 
 __all__ = ["top_genes_figure"]
 
 _LARGEST_DOT: Final = 70.0
-_KEYS_WIDTH: Final = 1.5
+_KEYS_WIDTH, _KEYS_HEIGHT = 1.55, 2.8
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,35 +72,28 @@ def top_genes_figure(
     InputSpaceError
         The values are neither counts nor log1p.
     """
-    from matplotlib.gridspec import GridSpec
-
     ranked = _ranked(adata, groupby, key)
     tops = _top_genes(ranked, n_genes)
     groups = list(tops)
     genes = [gene for own in tops.values() for gene in own]
     panels = _panels(adata, groupby, ranked["params"]["layer"], genes, groups, layer, input_space)
     names = [style.wrapped(group, 34, lines=1) for group in groups]
-    panel_width = max(1.05, 0.26 * len(groups))
-    width = 0.6 + 0.075 * max(map(len, genes)) + 2 * panel_width + _KEYS_WIDTH
-    height = 1.7 + 0.05 * max(map(len, names)) + 0.172 * len(genes)
+    width = 0.6 + 0.075 * max(map(len, genes)) + 2 * max(1.05, 0.26 * len(groups)) + _KEYS_WIDTH
+    height = max(_KEYS_HEIGHT, 0.6 + 0.07 * max(map(len, names)) + 0.172 * len(genes))
     if figure is None:
         figure = style.new_figure(width, height)
     figure.set_size_inches(width, height)
-    grid = GridSpec(1, 3, figure=figure, width_ratios=[panel_width, panel_width, _KEYS_WIDTH])
-    edges = np.cumsum([len(own) for own in tops.values()])[:-1]
-    left: Axes | None = None
-    for place, panel in enumerate(panels):
-        ax = figure.add_subplot(grid[0, place], sharey=left)
-        _draw_panel(ax, panel, edges.tolist())
+    figure.set_layout_engine("constrained", rect=(0, 0, 1 - _KEYS_WIDTH / width, 1))
+    edges = np.cumsum([len(own) for own in tops.values()])[:-1].tolist()
+    axes = figure.subplots(1, 2, sharey=True)
+    for ax, panel in zip(axes, panels, strict=True):
+        _draw_panel(ax, panel, edges)
         ax.set_xticks(range(len(groups)), names, rotation=90)
-        if left is None:
-            ax.set_yticks(range(len(genes)), [style.plain(gene) for gene in genes])
-            ax.set_ylim(len(genes) - 0.4, -0.6)
-            left = ax
-        else:
-            ax.tick_params(axis="y", labelleft=False)
+    axes[0].set_yticks(range(len(genes)), [style.plain(gene) for gene in genes])
+    axes[0].set_ylim(len(genes) - 0.4, -0.6)
+    for ax in axes:
         style.use_fonts(ax)
-    _draw_keys(figure, grid, panels)
+    _draw_keys(figure, panels)
     return figure
 
 
@@ -201,32 +193,31 @@ def _draw_panel(ax: "Axes", panel: _Panel, edges: list[int]) -> None:
     ax.set_title(panel.title, fontsize=style.TITLE, fontweight="bold", color=style.INK)
 
 
-def _draw_keys(figure: "Figure", grid: "GridSpec", panels: list[_Panel]) -> None:
-    """Colour bars and sizes of dots, at the top of the third column, of the same size in every figure."""
+def _draw_keys(figure: "Figure", panels: list[_Panel]) -> None:
+    """Colour bars and sizes of dots in the upper right corner, of the same size in every figure."""
     from matplotlib.lines import Line2D
 
-    side = figure.add_subplot(grid[0, 2])
-    side.axis("off")
-    inch = 1.0 / (figure.get_size_inches()[1] - 1.0)
+    width, height = figure.get_size_inches()
+    left = (width - _KEYS_WIDTH + 0.15) / width
     for place, panel in enumerate(panels):
-        bar = side.inset_axes((0.08, 1 - (0.3 + 0.66 * place) * inch - 0.11 * inch, 0.8, 0.11 * inch))
+        bar = figure.add_axes((left, 1 - (0.6 + 0.72 * place) / height, 1.15 / width, 0.11 / height))
         figure.colorbar(_colours(panel), cax=bar, orientation="horizontal")
         bar.set_title(f"{panel.title}\n{panel.unit}", fontsize=style.SMALL, color=style.INK, loc="left", pad=3)
         bar.tick_params(labelsize=style.SMALL - 0.5, length=2)
     sizes = [0.1, 0.5, 1.0]
-    dots = [
-        Line2D([], [], marker="o", linewidth=0, color="#b0b0b0", markersize=np.sqrt(_LARGEST_DOT * size))
-        for size in sizes
-    ]
-    side.legend(
-        dots,
+    figure.legend(
+        [
+            Line2D([], [], marker="o", linewidth=0, color="#b0b0b0", markersize=np.sqrt(_LARGEST_DOT * size))
+            for size in sizes
+        ],
         [style.percent(size) for size in sizes],
         title="Cells with any",
         title_fontsize=style.SMALL,
         fontsize=style.SMALL,
         frameon=False,
         loc="upper left",
-        bbox_to_anchor=(0, 1 - 1.55 * inch),
+        bbox_to_anchor=(left, 1 - 1.75 / height),
         alignment="left",
         borderaxespad=0,
+        borderpad=0,
     )

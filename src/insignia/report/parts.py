@@ -109,7 +109,7 @@ class Picture:
     def html(self) -> str:
         """Give the HTML."""
         kind, data = _encoded(self.figure)
-        described = (self.alt or self.caption or "figure")
+        described = escape(self.alt or self.caption or "figure", quote=True)
         caption = f"<figcaption>{text(self.caption)}</figcaption>" if self.caption else ""
         return (
             f'<figure><div class="scroll picture"><img alt="{described}" src="data:image/{kind};base64,{data}"></div>'

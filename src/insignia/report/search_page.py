@@ -5,6 +5,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from insignia.core import keys
 from insignia.report.answers import answer, cautions, unit_of, warnings_of
 from insignia.report.html import Section, page
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["search_report"]
 
 _PERCENTS = ("fraction", "mean_fraction", "median_fraction", "coverage")
+_FEW_ROWS = 15
 _PACKAGES = ("insignia", "anndata", "matplotlib", "numpy", "pandas")
 
 
@@ -31,7 +34,7 @@ def search_report(
     title: str | None = None,
     top: int = 12,
     min_samples: int = 3,
-    max_rows: int = 100,
+    max_rows: int = 50,
     command: str | None = None,
 ) -> Path:
     """Write one self-contained HTML page about a search.
@@ -155,6 +158,12 @@ def _coverage(result: "SearchResult", max_rows: int) -> list[Part]:
     genes = result.match.frame()
     if result.signature.weights is not None:
         genes.insert(1, "weight", list(result.signature.weights))
+    found = genes["status"] == "matched"
+    # what was not simply found is what the reader looks for
+    genes = pd.concat([genes[~found], genes[found]])
+    n_genes_shown = min(max_rows, max(_FEW_ROWS, int((~found).sum())))
+    about_genes = "Genes of the signature in the atlas; those not found under their own name first."
+    about_studies = "Genes of the signature that each study measured; those with fewest first."
     studies = result.coverage.sort_values(["scored", "coverage", "study"], ignore_index=True)
     lost = int((~studies["scored"]).sum())
     said = (
@@ -165,10 +174,9 @@ def _coverage(result: "SearchResult", max_rows: int) -> list[Part]:
     return [
         result.match.summary(name) + ".",
         said,
-        Table(genes, "Genes of the signature in the atlas.", name=f"{name}-genes", max_rows=max_rows),
-        Table(studies, "Genes of the signature that each study measured; those with fewest first.",
-              name=f"{name}-studies", max_rows=max_rows, percents=_PERCENTS),
-    ]  # fmt: skip
+        Table(genes, about_genes, name=f"{name}-genes", max_rows=n_genes_shown),
+        Table(studies, about_studies, name=f"{name}-studies", max_rows=max_rows, percents=_PERCENTS),
+    ]
 
 
 def _settings(result: "SearchResult", hits: "Hits", table: "SampleTable") -> dict[str, object]:

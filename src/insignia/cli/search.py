@@ -1,5 +1,7 @@
 """`insignia search`: where in an atlas is a signature active."""
 
+import shlex
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -45,7 +47,8 @@ def search(
     if table is not None:
         write_table(samples.table, table)
     if output is not None:
-        search_report(result, hits, samples, output, by=by)
+        command = shlex.join(["insignia", *sys.argv[1:]])
+        search_report(result, hits, samples, output, by=by, min_samples=min_samples, command=command)
     facts = {
         **hits.about(),
         "samples": len(samples),

@@ -2,10 +2,15 @@
 
 from insignia.models import fakes
 from insignia.models.contract import AffineLayer, Encoder, Inputs, StraightPath
+from insignia.models.geneformer import load_geneformer
 from insignia.models.mlp import MLPEncoder
 from insignia.models.pca import fit_pca
 from insignia.models.registry import Family, families, load
+from insignia.models.scfoundation import load_scfoundation
+from insignia.models.scgpt import load_scgpt
 from insignia.models.scimilarity import load_scimilarity, save_scimilarity
+from insignia.models.ssl_sctab import load_ssl_sctab
+from insignia.models.torch_encoder import TorchEncoder
 from insignia.models.train import train
 from insignia.training import TrainOptions
 
@@ -16,12 +21,17 @@ __all__ = [
     "Inputs",
     "MLPEncoder",
     "StraightPath",
+    "TorchEncoder",
     "TrainOptions",
     "fakes",
     "families",
     "fit_pca",
     "load",
+    "load_geneformer",
+    "load_scfoundation",
+    "load_scgpt",
     "load_scimilarity",
+    "load_ssl_sctab",
     "save_scimilarity",
     "train",
 ]

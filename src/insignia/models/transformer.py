@@ -1,0 +1,177 @@
+"""What models over tokens share: attention blocks, weights read by shape, padding, and the way from tokens to genes.
+
+Tokens are positions in the model's gene vocabulary, (cells, tokens), padded on the right with -1.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from scipy.sparse import csr_matrix
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
+
+from insignia.core.errors import ModelFormatError
+from insignia.models.checkpoint import need_tensor
+from insignia.models.mlp import affine
+
+__all__ = ["AttentionBlock", "Weights", "in_pieces", "rank_columns", "tokens_to_genes"]
+
+_MAX_VALUES: Final = 2**23
+_MASKED: Final = -1e9
+
+TokenNetwork = Callable[[Tensor, Tensor], Tensor]
+
+
+class Weights:
+    """Tensors of a checkpoint, read by name and checked for shape.
+
+    Parameters
+    ----------
+    state
+        Tensors by name.
+    source
+        The file they come from, for messages.
+    """
+
+    def __init__(self, state: Mapping[str, Any], source: Path) -> None:
+        self.state, self.source = dict(state), source
+
+    def tensor(self, key: str, *shape: int) -> Tensor:
+        """Return a float32 tensor; -1 in `shape` fits any size."""
+        tensor = need_tensor(self.state, key, self.source)
+        fits = [wanted in (-1, size) for wanted, size in zip(shape, tensor.shape, strict=False)]
+        if tensor.dim() != len(shape) or not all(fits) or not tensor.is_floating_point():
+            wanted = ", ".join("any" if size < 0 else str(size) for size in shape)
+            raise ModelFormatError(
+                f"{self.source}: the tensor {key!r} should be floats of shape ({wanted}), "
+                f"found {tensor.dtype} {tuple(tensor.shape)}. Take all files from one release."
+            )
+        return tensor
+
+    def linear(self, key: str, n_out: int, n_in: int) -> nn.Linear:
+        """Read ``<key>.weight`` and ``<key>.bias``."""
+        weight = self.tensor(f"{key}.weight", n_out, n_in)
+        return affine(weight, self.tensor(f"{key}.bias", weight.shape[0]))
+
+    def norm(self, key: str, width: int, eps: float) -> nn.LayerNorm:
+        """Read the scale and shift of a layer norm."""
+        norm = nn.LayerNorm(width, eps=eps, device="meta")
+        norm.weight = nn.Parameter(self.tensor(f"{key}.weight", width), requires_grad=False)
+        norm.bias = nn.Parameter(self.tensor(f"{key}.bias", width), requires_grad=False)
+        return norm
+
+    def n_layers(self, pattern: str) -> int:
+        """Count layers; `pattern` matches their names and captures the number, which must run from 0."""
+        numbers = {int(found.group(1)) for key in self.state if (found := re.match(pattern, key))}
+        if not numbers or numbers != set(range(len(numbers))):
+            raise ModelFormatError(
+                f"{self.source} should hold layers {pattern!r} numbered from 0, found {sorted(numbers)[:6]} among "
+                f"{sorted(self.state)[:6]} ..."
+            )
+        return len(numbers)
+
+
+class AttentionBlock(nn.Module):
+    """Self-attention and a feed-forward network, each with a residual connection and a layer norm after it.
+
+    Parameters
+    ----------
+    mix, out
+        Queries, keys and values in one affine layer, (3 width, width), and the layer after attention.
+    up, down
+        The feed-forward network.
+    norms
+        The layer norms of the two.
+    heads
+        Attention heads.
+    activation
+        Between `up` and `down`.
+    is_norm_first
+        The layer norms come before attention and network instead, and what they give is what is added to.
+    """
+
+    def __init__(
+        self,
+        *,
+        mix: nn.Linear,
+        out: nn.Linear,
+        up: nn.Linear,
+        down: nn.Linear,
+        norms: tuple[nn.LayerNorm, nn.LayerNorm],
+        heads: int,
+        activation: Callable[[Tensor], Tensor],
+        is_norm_first: bool = False,
+    ) -> None:
+        super().__init__()
+        self.mix, self.out, self.up, self.down = mix, out, up, down
+        self.norm1, self.norm2 = norms
+        self.heads, self.activation, self.is_norm_first = heads, activation, is_norm_first
+
+    def forward(self, x: Tensor, present: Tensor) -> Tensor:
+        """Mix tokens: (rows, tokens, width) and (rows, tokens) bool -> (rows, tokens, width)."""
+        if self.is_norm_first:
+            x = self.norm1(x)
+            x = self.norm2(x + self._attend(x, present))
+            return x + self._feed(x)
+        x = self.norm1(x + self._attend(x, present))
+        return torch.as_tensor(self.norm2(x + self._feed(x)))
+
+    def _attend(self, x: Tensor, present: Tensor) -> Tensor:
+        rows, tokens, width = x.shape
+        parts = self.mix(x).view(rows, tokens, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
+        # finite, so that a row without any token gives numbers and not NaN
+        bias = torch.zeros_like(present, dtype=x.dtype).masked_fill(~present, _MASKED)[:, None, None, :]
+        seen = functional.scaled_dot_product_attention(parts[0], parts[1], parts[2], attn_mask=bias)
+        return torch.as_tensor(self.out(seen.transpose(1, 2).reshape(rows, tokens, width)))
+
+    def _feed(self, x: Tensor) -> Tensor:
+        return torch.as_tensor(self.down(self.activation(self.up(x))))
+
+
+def rank_columns(values: csr_matrix, longest: int) -> Tensor:
+    """Columns of each row by descending value, ties in column order, the first `longest`: (rows, at least one)."""
+    sizes = np.minimum(np.diff(values.indptr), longest)
+    tokens = np.full((values.shape[0], int(sizes.max(initial=1))), -1, dtype=np.int64)
+    for row, size in enumerate(sizes):
+        span = slice(values.indptr[row], values.indptr[row + 1])
+        tokens[row, :size] = values.indices[span][np.argsort(-values.data[span], kind="stable")[:size]]
+    return torch.from_numpy(tokens)
+
+
+def in_pieces(network: TokenNetwork, point: Tensor, tokens: Tensor, *, width: int) -> Tensor:
+    """Run a network over tokens on a bounded number of rows at a time, and without the padding that all of them have.
+
+    With gradients, a piece is computed again on the way back instead of being kept.
+
+    Parameters
+    ----------
+    network
+        (rows, tokens, ...) and (rows, tokens) -> (rows, latent).
+    point, tokens
+        What it reads.
+    width
+        Numbers a token holds inside of it, over all layers, since gradients need all of them.
+    """
+    rows = max(1, _MAX_VALUES // max(1, tokens.shape[1] * width))
+    lengths = (tokens >= 0).sum(1)
+    out = []
+    for first in range(0, len(point), rows):
+        here = slice(first, first + rows)
+        longest = max(1, int(lengths[here].max()))
+        piece = (point[here, :longest], tokens[here, :longest])
+        if len(point) > rows and torch.is_grad_enabled():
+            out.append(checkpoint(network, *piece, use_reentrant=False, preserve_rng_state=False))
+        else:
+            out.append(network(*piece))
+    return torch.cat(out)
+
+
+def tokens_to_genes(attribution: Tensor, tokens: Tensor, n_genes: int) -> Tensor:
+    """Put the attribution of each token, (cells, tokens), at its gene: (cells, genes)."""
+    genes = attribution.new_zeros(len(tokens), n_genes)
+    return genes.scatter_add_(1, tokens.clamp(min=0), attribution * (tokens >= 0))

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
-import pandas as pd
 from scipy.sparse import csr_matrix
 
 from insignia import __version__
@@ -134,8 +133,10 @@ class Runner:
         if self._profiles is None:
             return None
         profiles = self._profiles[rows]
-        names = pd.DataFrame(index=[str(i) for i in range(profiles.shape[0])])
-        return self._prepare(Cells(profiles, self.expression.space, names))
+        obs = self.expression.obs
+        # covariates are the cell's own; those of shared profiles are asked for and not used
+        mine = obs.iloc[rows] if self._has_own_baselines else obs.iloc[np.zeros(profiles.shape[0], dtype=int)]
+        return self._prepare(Cells(profiles, self.expression.space, mine))
 
     @property
     def _has_own_baselines(self) -> bool:

@@ -1,15 +1,17 @@
-"""`insignia model`: train and inspect models."""
+"""`insignia model`: train, inspect and convert models."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from insignia.cli.convert import convert
 from insignia.cli.output import JsonFlag, emit
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Train and inspect models.", no_args_is_help=True)
+app = typer.Typer(help="Train, inspect and convert models.", no_args_is_help=True)
+app.command()(convert)
 
 
 @app.command()

@@ -9,6 +9,8 @@ from insignia.models.registry import Family, families, load
 from insignia.models.scfoundation import load_scfoundation
 from insignia.models.scgpt import load_scgpt
 from insignia.models.scimilarity import load_scimilarity, save_scimilarity
+from insignia.models.scvi import load_scvi
+from insignia.models.scvi_converted import convert_scvi
 from insignia.models.ssl_sctab import load_ssl_sctab
 from insignia.models.torch_encoder import TorchEncoder
 from insignia.models.train import train
@@ -23,6 +25,7 @@ __all__ = [
     "StraightPath",
     "TorchEncoder",
     "TrainOptions",
+    "convert_scvi",
     "fakes",
     "families",
     "fit_pca",
@@ -31,6 +34,7 @@ __all__ = [
     "load_scfoundation",
     "load_scgpt",
     "load_scimilarity",
+    "load_scvi",
     "load_ssl_sctab",
     "save_scimilarity",
     "train",

@@ -407,6 +407,7 @@ def test_a_given_baseline_keeps_the_covariates_of_the_cell(tmp_path, matched):
     attribute(adata, model, baseline=baseline, show_progress=False)
     whole = adata.layers[keys.ATTRIBUTION].toarray()
     assert adata.obs[keys.gap()].median() < 0.01
+    assert model.latent == model.embed(Cells(adata.X, "counts", adata.obs)).shape[1]
     alone = adata[4].copy()
     attribute(alone, model, baseline=baseline[4] if matched else baseline, show_progress=False)
     np.testing.assert_allclose(alone.layers[keys.ATTRIBUTION].toarray()[0], whole[4], rtol=1e-3, atol=1e-2)

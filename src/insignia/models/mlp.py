@@ -1,6 +1,7 @@
 """Encoders that are plain networks of affine layers and activations, SCimilarity and PCA among them."""
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -54,6 +55,11 @@ class MLPEncoder(Encoder):
         first.weight.data = first.weight.data.T.contiguous().T
         self.first_layer = AffineLayer(first.weight, first.bias)
         self.tail_layers = tuple(self.module)[1:]
+
+    @cached_property
+    def latent(self) -> int:
+        """Length of the embedding."""
+        return [layer.out_features for layer in self.module if isinstance(layer, nn.Linear)][-1]
 
     def prepare(self, cells: Cells) -> Inputs:
         """Scale each cell to 10,000 over the model's genes and take log1p."""

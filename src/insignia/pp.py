@@ -9,7 +9,7 @@ from anndata import AnnData
 from insignia.data import Expression, InputSpace
 from insignia.data import standardise_obs as standard_table
 from insignia.genes import GeneAlignment, GeneMatch
-from insignia.models import Encoder, load
+from insignia.models import Encoder, as_encoder
 
 __all__ = ["CheckReport", "check", "standardise_obs"]
 
@@ -57,7 +57,7 @@ def check(
     GeneMatchError, OrganismMismatch, InputSpaceError, DuplicateNames
         As `insignia.tl.attribute` would.
     """
-    encoder = model if isinstance(model, Encoder) else load(model)
+    encoder = as_encoder(model)
     expression = Expression.from_adata(
         adata, layer=layer, input_space=input_space, gene_symbols=gene_symbols, gene_ids=gene_ids
     )

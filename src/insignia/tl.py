@@ -14,9 +14,10 @@ from insignia.data import Expression, InputSpace
 from insignia.genes import GeneAlignment, GeneVocabulary, Signature
 from insignia.genes import score as score_matrix
 from insignia.genes import signature as to_signature
-from insignia.models import Encoder, load
+from insignia.models import Encoder, as_encoder
+from insignia.models.annotate import annotate
 
-__all__ = ["attribute", "embed", "rank_genes", "score"]
+__all__ = ["annotate", "attribute", "embed", "rank_genes", "score"]
 
 _BLOCK = 4096
 
@@ -151,7 +152,7 @@ def embed(
     GeneMatchError, OrganismMismatch, InputSpaceError, DuplicateNames
         As `attribute`.
     """
-    encoder = model if isinstance(model, Encoder) else load(model)
+    encoder = as_encoder(model)
     expression = Expression.from_adata(
         adata, layer=layer, input_space=input_space, gene_symbols=gene_symbols, gene_ids=gene_ids
     )

@@ -11,7 +11,7 @@ from insignia.attribution.contract import PathOptions, Target
 from insignia.attribution.runner import AttributeOptions, Runner
 from insignia.core import keys
 from insignia.data import Expression, InputSpace
-from insignia.models import Encoder, load
+from insignia.models import Encoder, as_encoder
 
 __all__ = ["attribute"]
 
@@ -111,7 +111,7 @@ def attribute(
         gene_ids=gene_ids,
         organism=organism,
     )
-    runner = Runner(model if isinstance(model, Encoder) else load(model), expression, options)
+    runner = Runner(as_encoder(model), expression, options)
     blocks = list(runner.blocks(show_progress=show_progress))
     adata = adata.to_memory(copy=True) if copy else adata
     adata.layers[key_added] = vstack([block.attribution for block in blocks], format="csr")

@@ -5,7 +5,7 @@ from insignia.models.contract import AffineLayer, Encoder, Inputs, StraightPath
 from insignia.models.geneformer import load_geneformer
 from insignia.models.mlp import MLPEncoder
 from insignia.models.pca import fit_pca
-from insignia.models.registry import Family, families, load
+from insignia.models.registry import Family, as_encoder, families, load
 from insignia.models.scfoundation import load_scfoundation
 from insignia.models.scgpt import load_scgpt
 from insignia.models.scimilarity import load_scimilarity, save_scimilarity
@@ -25,6 +25,7 @@ __all__ = [
     "StraightPath",
     "TorchEncoder",
     "TrainOptions",
+    "as_encoder",
     "convert_scvi",
     "fakes",
     "families",

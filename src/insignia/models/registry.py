@@ -7,7 +7,7 @@ from insignia.core.errors import ModelFormatError
 from insignia.core.registry import Registry
 from insignia.models.contract import Encoder
 
-__all__ = ["Family", "families", "load"]
+__all__ = ["Family", "as_encoder", "families", "load"]
 
 
 class Family(Protocol):
@@ -60,3 +60,8 @@ def load(path: str | Path, *, family: str | None = None) -> Encoder:
         raise ModelFormatError(f"{path} looks like {' and '.join(matches)}. Say which one with family=.")
     layouts = "; ".join(f"{name}: {entry.needs}" for name, entry in known.items())
     raise ModelFormatError(f"No model recognised in {path}, which holds {names}. Known layouts are {layouts}.")
+
+
+def as_encoder(model: Encoder | str | Path) -> Encoder:
+    """Return a loaded model as it is, or load the directory of one."""
+    return model if isinstance(model, Encoder) else load(model)

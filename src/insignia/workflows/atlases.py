@@ -12,7 +12,7 @@ from insignia.attribution import AttributeOptions, PathOptions, Runner, record_o
 from insignia.core import keys
 from insignia.core.errors import AtlasMismatch, MissingMetadata
 from insignia.data import AttributionRecord, Expression, read
-from insignia.models import Encoder, load
+from insignia.models import Encoder, as_encoder
 
 __all__ = ["add_cells", "create_atlas"]
 
@@ -34,7 +34,7 @@ def create_atlas(path: str | Path, model: Encoder | str | Path, *, options: Attr
     AtlasError
         There is something at `path` already.
     """
-    encoder = model if isinstance(model, Encoder) else load(model)
+    encoder = as_encoder(model)
     record = record_of(encoder, options or AttributeOptions(), input_space="any")
     return Atlas.create(path, genes=encoder.genes, record=record)
 
@@ -85,7 +85,7 @@ def add_cells(
             f"These cells have no layer {keys.ATTRIBUTION!r} (layers: {list(adata.layers)}). Attribute them first "
             "(ins.tl.attribute, or insignia attribute), or give the atlas's model to have it done on the way."
         )
-    encoder = model if isinstance(model, Encoder) else load(model)
+    encoder = as_encoder(model)
     options = _options_of(atlas.record)
     _check_model(atlas, encoder, options)
     expression = Expression.from_adata(adata, layer=layer, gene_symbols=gene_symbols, gene_ids=gene_ids)

@@ -8,7 +8,7 @@ from anndata import AnnData
 from insignia.attribution import AttributeOptions, Runner, write_part
 from insignia.core.errors import InputError
 from insignia.data import Expression, InputSpace, read, write_h5ad
-from insignia.models import Encoder, load
+from insignia.models import Encoder, as_encoder
 
 __all__ = ["attribute_file"]
 
@@ -59,7 +59,7 @@ def attribute_file(
     source, output = Path(source), Path(output)
     if output.suffix != ".h5ad" or output.resolve() == source.resolve():
         raise InputError(f"The output must be another file than the input, and end in .h5ad; found {output}.")
-    encoder = model if isinstance(model, Encoder) else load(model)
+    encoder = as_encoder(model)
     is_h5ad = source.suffix == ".h5ad"
     adata = read(source, backed=is_h5ad)
     expression = Expression.from_adata(

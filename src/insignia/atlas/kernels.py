@@ -3,18 +3,12 @@
 Compiled code is kept in the user's cache folder, so only the first use ever compiles.
 """
 
-from collections.abc import Callable
-from typing import TypeVar
-
-import numba
 import numpy as np
 
 from insignia.atlas.layout import BLOCK, MAX_VALUE
-from insignia.core.settings import cache_dir
+from insignia.core.compiled import compiled
 
 __all__ = ["FLOAT_OF_HALF", "add_genes", "count_values", "scatter_values", "sort_runs"]
-
-F = TypeVar("F", bound=Callable[..., object])
 
 FLOAT_OF_HALF = np.arange(BLOCK, dtype=np.uint16).view(np.float16).astype(np.float32)
 """float32 value of every float16, by its bits: numba has no float16 on the CPU."""
@@ -24,17 +18,7 @@ _STEPS_OF_SUBNORMAL = np.float32(2.0**24)
 _LARGEST = np.float32(MAX_VALUE)
 
 
-def _compiled(function: F) -> F:
-    # numba reads the folder while decorating; other packages' caches stay where they are
-    ours = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = ours or str(cache_dir() / "numba")
-    try:
-        return numba.njit(nogil=True, cache=True)(function)  # type: ignore[no-any-return]
-    finally:
-        numba.config.CACHE_DIR = ours
-
-
-@_compiled
+@compiled()
 def add_genes(
     offsets: np.ndarray,
     block: int,
@@ -70,7 +54,7 @@ def add_genes(
     return True
 
 
-@_compiled
+@compiled()
 def count_values(
     indptr: np.ndarray, indices: np.ndarray, data: np.ndarray, blocks: np.ndarray, counts: np.ndarray
 ) -> bool:
@@ -84,7 +68,7 @@ def count_values(
     return True
 
 
-@_compiled
+@compiled()
 def scatter_values(
     indptr: np.ndarray,
     indices: np.ndarray,
@@ -125,7 +109,7 @@ def scatter_values(
     return True
 
 
-@_compiled
+@compiled()
 def sort_runs(bounds: np.ndarray, cells: np.ndarray, values: np.ndarray) -> None:
     """Sort each run of values between two neighbouring bounds by cell."""
     for run in range(bounds.size - 1):

@@ -7,7 +7,7 @@ layer is fetched from memory once per batch of cells and not once per cell.
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from insignia.core.compiled import njit
+from insignia.core.compiled import compiled
 
 __all__ = ["project", "sample_back", "walk", "walk_back"]
 
@@ -28,8 +28,8 @@ def sample_back(gradient: np.ndarray, layer: np.ndarray, support: csr_matrix) ->
     return out
 
 
-@njit(fastmath=True)
-def _project(data, indices, indptr, layer, out):  # type: ignore[no-untyped-def]
+@compiled(fastmath=True)
+def _project(data: np.ndarray, indices: np.ndarray, indptr: np.ndarray, layer: np.ndarray, out: np.ndarray) -> None:
     position = indptr[:-1].copy()
     for stop in range(_GENES_PER_BLOCK, layer.shape[0] + _GENES_PER_BLOCK, _GENES_PER_BLOCK):
         for cell in range(out.shape[0]):
@@ -44,8 +44,10 @@ def _project(data, indices, indptr, layer, out):  # type: ignore[no-untyped-def]
             position[cell] = p
 
 
-@njit(fastmath=True)
-def _sample_back(gradient, layer, indices, indptr, out):  # type: ignore[no-untyped-def]
+@compiled(fastmath=True)
+def _sample_back(
+    gradient: np.ndarray, layer: np.ndarray, indices: np.ndarray, indptr: np.ndarray, out: np.ndarray
+) -> None:
     position = indptr[:-1].copy()
     for stop in range(_GENES_PER_BLOCK, layer.shape[0] + _GENES_PER_BLOCK, _GENES_PER_BLOCK):
         for cell in range(gradient.shape[0]):
@@ -61,8 +63,19 @@ def _sample_back(gradient, layer, indices, indptr, out):  # type: ignore[no-unty
             position[cell] = p
 
 
-@njit(fastmath=True)
-def walk(start, way, below, layer, order, bounds, constant, slope, nodes, out):  # type: ignore[no-untyped-def]
+@compiled(fastmath=True)
+def walk(
+    start: np.ndarray,
+    way: np.ndarray,
+    below: np.ndarray,
+    layer: np.ndarray,
+    order: np.ndarray,
+    bounds: np.ndarray,
+    constant: np.ndarray,
+    slope: np.ndarray,
+    nodes: np.ndarray,
+    out: np.ndarray,
+) -> None:
     """Follow ``W act(start + a way) + b`` over the nodes a; see `piecewise`.
 
     Parameters
@@ -98,8 +111,18 @@ def walk(start, way, below, layer, order, bounds, constant, slope, nodes, out): 
                 target[i] = fixed[i] + nodes[k] * moving[i]
 
 
-@njit(fastmath=True)
-def walk_back(gradient, weights, way, below, layer, order, bounds, total, out):  # type: ignore[no-untyped-def]
+@compiled(fastmath=True)
+def walk_back(
+    gradient: np.ndarray,
+    weights: np.ndarray,
+    way: np.ndarray,
+    below: np.ndarray,
+    layer: np.ndarray,
+    order: np.ndarray,
+    bounds: np.ndarray,
+    total: np.ndarray,
+    out: np.ndarray,
+) -> None:
     """Bring weighted gradients at the nodes back through the activation of each flipping unit; see `piecewise`.
 
     Parameters

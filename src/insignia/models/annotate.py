@@ -15,7 +15,7 @@ from insignia.data import Expression, InputSpace
 from insignia.genes import GeneAlignment
 from insignia.models.contract import Encoder
 from insignia.models.neighbours import LabelledCells, LabelledEmbedding, vote
-from insignia.models.registry import families, load
+from insignia.models.registry import as_encoder, families
 from insignia.models.scimilarity_index import read_annotation_index
 
 __all__ = ["annotate"]
@@ -99,7 +99,7 @@ def annotate(
     """
     if n_neighbors < 1:
         raise InputError(f"n_neighbors must be at least 1, found {n_neighbors}.")
-    encoder = model if isinstance(model, Encoder) else load(model)
+    encoder = as_encoder(model)
     reading = _Reading(layer, input_space, gene_symbols, gene_ids)
     known, facts = _reference(adata, reference, encoder, labels, reading)
     if known.latent != encoder.latent:
@@ -112,8 +112,7 @@ def annotate(
     codes, types = pd.factorize(known.labels, sort=True)
     winners, shares = vote(codes[found.indices], found.distances, len(types))
     adata = adata.to_memory(copy=True) if copy else adata
-    predicted = pd.Categorical.from_codes(winners, categories=list(types))
-    adata.obs[key_added] = predicted.remove_unused_categories()
+    adata.obs[key_added] = pd.Categorical(types[winners])
     adata.obs[f"{key_added}_dist"] = found.distances.min(axis=1).astype(np.float32)
     adata.obs[f"{key_added}_share"] = shares.astype(np.float32)
     adata.uns[key_added] = {
@@ -156,7 +155,7 @@ def _reference(
 
 
 def _refuse_other_model(path: Path, encoder: Encoder) -> None:
-    """Refuse a directory that holds another model than the one in use; one with the index alone is taken at its word."""
+    """Refuse a directory that holds another model than the one in use; one with the index alone is trusted."""
     if families["scimilarity"].recognises(path):
         other = families["scimilarity"].load(path)
         if other.fingerprint != encoder.fingerprint:
@@ -167,14 +166,15 @@ def _refuse_other_model(path: Path, encoder: Encoder) -> None:
 
 
 def _labelled(column: pd.Series) -> np.ndarray:
-    return np.asarray(column.notna() & ~column.astype(str).str.strip().isin([keys.UNKNOWN, "nan", ""]))
+    named = ~column.astype(str).str.strip().isin([keys.UNKNOWN, "nan", ""])
+    return (column.notna() & named).to_numpy(dtype=bool)
 
 
 def _reference_embedding(reference: AnnData, keep: np.ndarray, encoder: Encoder, reading: _Reading) -> np.ndarray:
     key = f"X_{encoder.name}"
     if key not in reference.obsm:
         return _embed(reference if keep.all() else reference[keep], encoder, reading)
-    embedding = np.asarray(reference.obsm[key], dtype=np.float32)[keep]
+    embedding: np.ndarray = np.asarray(reference.obsm[key], dtype=np.float32)[keep]
     if embedding.ndim != 2 or not np.isfinite(embedding).all():
         raise InputError(
             f"reference.obsm[{key!r}] should hold finite numbers, (cells, {encoder.latent}), found shape "

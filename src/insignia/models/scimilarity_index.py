@@ -116,7 +116,10 @@ def read_annotation_index(path: str | Path) -> AnnotationIndex:
     hnswlib = need("hnswlib", extra="scimilarity", purpose="Searching the annotation index of SCimilarity")
     index = hnswlib.Index(space="cosine", dim=layout.latent)
     # the capacity in the file is not used: it may ask for any amount of memory
-    index.load_index(str(path / INDEX), max_elements=layout.cells)
+    try:
+        index.load_index(str(path / INDEX), max_elements=layout.cells)
+    except RuntimeError as error:
+        raise _damaged(path / INDEX, str(error)) from error
     digest = sha256_text(sha256_file(path / INDEX) + sha256_file(path / LABELS))
     return AnnotationIndex(index, layout, labels, digest)
 
@@ -200,7 +203,7 @@ def _check_ground(path: Path, head: dict[str, Any], latent: int) -> int:
             raise _damaged(path, f"links of its cells lead beyond its {cells:,} cells")
         if (block["number"] >= cells).any():
             raise _damaged(path, f"it numbers cells beyond its {cells:,} cells")
-        lengths = np.linalg.norm(block["vector"], axis=1)
+        lengths = np.sqrt(np.einsum("ij,ij->i", block["vector"], block["vector"], dtype=np.float64))
         if not (np.abs(lengths - 1) < 1e-3).all():
             raise _damaged(path, "its vectors should have length 1, as the cosine distance needs")
         seen[block["number"].astype(np.int64)] = True
@@ -209,7 +212,7 @@ def _check_ground(path: Path, head: dict[str, Any], latent: int) -> int:
         raise _damaged(path, "several of its cells have the same number")
     if deleted == cells:
         raise _damaged(path, "all of its cells are marked as deleted")
-    return cells - deleted
+    return int(cells) - deleted
 
 
 def _check_upper(path: Path, head: dict[str, Any], size: int) -> None:
@@ -235,7 +238,7 @@ def _check_upper(path: Path, head: dict[str, Any], size: int) -> None:
 def _walk(path: Path, data: np.ndarray, cells: int, width: int) -> tuple[np.ndarray, np.ndarray]:
     """Find the level of each cell and where its lists are; their sizes stand one before each list."""
     levels, places = np.zeros(cells, dtype=np.int64), np.zeros(cells, dtype=np.int64)
-    at, raw = 0, memoryview(data)
+    at, raw = 0, data.data
     for cell in range(cells):
         length = int.from_bytes(raw[at : at + 4], "little")
         at += 4

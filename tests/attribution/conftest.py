@@ -29,6 +29,10 @@ def make_cells(n_cells=12, seed=0, n_genes=N_GENES):
 
 
 def scimilarity_look_alike(hidden=(32, 24, 16), *, gain=None):
+    return encoder_from_network("scimilarity", vocabulary(), scimilarity_network(hidden, gain=gain))
+
+
+def scimilarity_network(hidden, *, gain=None):
     """With `gain`, weights that keep the signal alive through many layers; else those that torch starts with."""
     torch.manual_seed(0)
     network = SCimilarityNetwork(N_GENES, hidden, 12).eval()
@@ -39,7 +43,7 @@ def scimilarity_look_alike(hidden=(32, 24, 16), *, gain=None):
         if isinstance(part, nn.Linear) and gain:
             nn.init.kaiming_normal_(part.weight, a=0.25)
             part.weight.data *= gain
-    return encoder_from_network("scimilarity", vocabulary(), network)
+    return network
 
 
 def smooth_network():

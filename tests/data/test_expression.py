@@ -1,5 +1,7 @@
 """Expression is checked at the door and read block by block, the same from every kind of storage."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -67,6 +69,44 @@ def test_blocks_tile_the_cells_with_their_metadata(adata):
         assert cells.matrix.has_canonical_format
         assert cells.space == "counts"
         pd.testing.assert_frame_equal(cells.obs, adata.obs.iloc[place])
+
+
+@pytest.mark.parametrize("how", ["memory", "view", "lazy"])
+@pytest.mark.parametrize("form", FORMS)
+def test_a_range_of_rows_is_those_rows(adata, form, how, tmp_path):
+    expected = adata.X.toarray()
+    adata.X = FORMS[form](adata.X)
+    if how == "lazy":
+        adata.write_h5ad(tmp_path / "x.h5ad")
+        adata = read(tmp_path / "x.h5ad", backed=True)
+    if how == "view":
+        adata, expected = adata[250:20:-3, 100:400], expected[250:20:-3, 100:400]
+    whole = Expression.from_adata(adata)
+    bounds = [0, 1, 30, whole.n_cells]
+    for start, stop in itertools.pairwise(bounds):
+        part = whole.rows(start, stop)
+        assert (part.n_cells, part.space) == (stop - start, "counts")
+        np.testing.assert_array_equal(joined(part, 16), expected[start:stop])
+        pd.testing.assert_frame_equal(part.obs, whole.obs.iloc[start:stop])
+    sample = whole.sample(7)
+    rows = [list(whole.obs.index).index(name) for name in sample.obs.index]
+    assert (rows[0], rows[-1], len(rows)) == (0, whole.n_cells - 1, 7)
+    np.testing.assert_array_equal(joined(sample, 3), expected[rows])
+    assert whole.sample(10**6).n_cells == whole.n_cells
+
+
+@pytest.mark.parametrize(("start", "stop"), [(-1, 3), (3, 3), (0, 301)])
+def test_rows_that_are_not_there_are_refused(adata, start, stop):
+    with pytest.raises(InputError, match="range of rows within 0 to 300"):
+        Expression.from_adata(adata).rows(start, stop)
+
+
+def test_a_part_is_taken_as_the_whole_was():
+    values = np.ones((40, 3), dtype=np.float32)
+    values[-1] = 0.5
+    adata = AnnData(values, var=pd.DataFrame(index=["CD79A", "MS4A1", "LYZ"]))
+    assert Expression.from_adata(adata[:20]).space == "counts"
+    assert Expression.from_adata(adata).rows(0, 20).space == "log1p"
 
 
 def test_reading_changes_nothing():

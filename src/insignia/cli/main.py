@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from insignia import __version__
-from insignia.cli import atlas, attribute, demo, model, search
+from insignia.cli import atlas, attribute, demo, model, search, slurm
 from insignia.cli.output import friendly_errors
 
 __all__ = ["app", "run"]
@@ -21,6 +21,7 @@ app = typer.Typer(
 app.add_typer(model.app, name="model")
 app.add_typer(atlas.app, name="atlas")
 app.command("attribute")(attribute.attribute)
+app.command("slurm")(slurm.slurm)
 app.command("score")(attribute.score)
 app.command("search")(search.search)
 app.command("demo")(demo.demo)

@@ -1,7 +1,7 @@
 """The cells of an AnnData object, checked at the door and read block by block."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
 
@@ -142,6 +142,29 @@ class Expression:
         for start in range(0, self.n_cells, size):
             stop = min(start + size, self.n_cells)
             yield slice(start, stop), self.block(start, stop)
+
+    def rows(self, start: int, stop: int) -> "Expression":
+        """Narrow to the cells from `start` up to `stop`, which are read when asked for.
+
+        What all cells said about the input space holds for the part.
+
+        Raises
+        ------
+        InputError
+            There are no such cells.
+        """
+        if not 0 <= start < stop <= self.n_cells:
+            raise InputError(f"Expected a range of rows within 0 to {self.n_cells:,}; found {start:,} to {stop:,}.")
+        return self._selected(np.arange(start, stop))
+
+    def sample(self, n_cells: int) -> "Expression":
+        """Take `n_cells` cells, spread evenly, or all if there are fewer, into memory."""
+        positions = np.linspace(0, self.n_cells - 1, min(n_cells, self.n_cells)).astype(int)
+        chosen = self._selected(positions)
+        return replace(chosen, _rows=MatrixRows(chosen.block(0, len(positions)).matrix))
+
+    def _selected(self, positions: np.ndarray) -> "Expression":
+        return replace(self, obs=self.obs.iloc[positions], _rows=self._rows.selected(positions))
 
 
 def _space_of(rows: MatrixRows, declared: InputSpace | None, what: str, names: Names) -> InputSpace:

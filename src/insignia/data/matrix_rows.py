@@ -61,6 +61,10 @@ class MatrixRows:
             block = block[:, self._columns]
         return sparse.csr_matrix(block) if sparse.issparse(block) else np.asarray(block)
 
+    def selected(self, positions: np.ndarray) -> "MatrixRows":
+        """Rows at these positions, in their order; nothing is read yet."""
+        return MatrixRows(self._matrix, positions if self._rows is None else self._rows[positions], self._columns)
+
     def sample(self, n_rows: int) -> tuple[np.ndarray, Any]:
         """Positions and values of about `n_rows` rows, spread evenly where that is cheap; of all if there are fewer."""
         n_all = self.shape[0]

@@ -1,8 +1,25 @@
-"""What joins the parts: files to attributed files, raw cells to atlases, and the demo."""
+"""What joins the parts: files to attributed files, one or many, raw cells to atlases, and the demo."""
 
 import insignia.workflows.demo  # noqa: F401 - registers
 from insignia.workflows.atlases import add_cells, create_atlas
 from insignia.workflows.attribute_file import attribute_file
 from insignia.workflows.registry import Demo, demos
+from insignia.workflows.shard_estimate import Estimate, estimate_attribution
+from insignia.workflows.shard_plan import parse_shard
+from insignia.workflows.shard_run import ShardPart
+from insignia.workflows.shards import ShardReport, attribute_shard, attribute_shards
 
-__all__ = ["Demo", "add_cells", "attribute_file", "create_atlas", "demos"]
+__all__ = [
+    "Demo",
+    "Estimate",
+    "ShardPart",
+    "ShardReport",
+    "add_cells",
+    "attribute_file",
+    "attribute_shard",
+    "attribute_shards",
+    "create_atlas",
+    "demos",
+    "estimate_attribution",
+    "parse_shard",
+]

@@ -9,25 +9,7 @@ import pandas as pd
 import pytest
 from tests.attribution.conftest import make_cells
 
-from insignia.cli.main import run
 from insignia.data import simulate_cohort
-
-
-@pytest.fixture
-def insignia(monkeypatch, capsys):
-    """Run the command in this process: exit code, standard output, standard error."""
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["insignia", *map(str, arguments)])
-        try:
-            run()
-            code = 0
-        except SystemExit as stopped:
-            code = stopped.code or 0
-        printed = capsys.readouterr()
-        return code, printed.out, printed.err
-
-    return call
 
 
 @pytest.fixture(scope="module")

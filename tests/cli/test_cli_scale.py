@@ -11,25 +11,18 @@ import numpy as np
 import pytest
 from tests.attribution.conftest import make_cells
 
-from insignia.cli.main import run
 from insignia.core import keys
 from insignia.data import read
 from insignia.models import train
 
 
 @pytest.fixture
-def insignia(monkeypatch, capsys):
-    """Run the command in this process: exit code, last line of standard output as JSON or text, standard error."""
+def insignia(insignia):
+    """Run the command: exit code, standard output, read if it is JSON, and standard error."""
 
     def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["insignia", *map(str, arguments)])
-        try:
-            run()
-            code = 0
-        except SystemExit as stopped:
-            code = stopped.code or 0
-        printed = capsys.readouterr()
-        return code, json.loads(printed.out) if "--json" in arguments and code == 0 else printed.out, printed.err
+        code, out, err = insignia(*arguments)
+        return code, json.loads(out) if "--json" in arguments and code == 0 else out, err
 
     return call
 

@@ -411,3 +411,13 @@ def test_a_given_baseline_keeps_the_covariates_of_the_cell(tmp_path, matched):
     alone = adata[4].copy()
     attribute(alone, model, baseline=baseline[4] if matched else baseline, show_progress=False)
     np.testing.assert_allclose(alone.layers[keys.ATTRIBUTION].toarray()[0], whole[4], rtol=1e-3, atol=1e-2)
+
+
+@pytest.mark.parametrize("linear", [False, True])
+def test_the_logit_of_a_label_is_attributed_completely(tmp_path, linear):
+    attrs = attributes(model="SCANVI", kwargs="model_kwargs")
+    model = models.load(build(tmp_path / "model", state=state_dict(labels=2, linear=linear), attrs=attrs))
+    adata = scvi.cells()
+    attribute(adata, model, target="label:T", n_steps=200, show_progress=False)
+    assert adata.uns[keys.ATTRIBUTION]["target"] == "label:T"
+    assert adata.obs[keys.gap()].median() < 0.01

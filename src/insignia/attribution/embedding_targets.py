@@ -141,7 +141,8 @@ class Label(Target):
     def score(self, embedding: Tensor, weights: Tensor) -> Tensor:  # noqa: ARG002 - nothing is held
         """Take the label's logit."""
         assert self._encoder is not None
-        return self._encoder.classify(embedding)[:, self._encoder.labels.index(self.label)]
+        # scores are read off in float64, and the classifier's weights are float32
+        return self._encoder.classify(embedding.float())[:, self._encoder.labels.index(self.label)]
 
 
 @targets.add("self", source=_SOURCE)

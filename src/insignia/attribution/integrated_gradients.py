@@ -57,9 +57,9 @@ def _climb(
             break
         start = baseline.rows(left) if baseline is not None and baseline.n_cells > 1 else baseline
         again = _explain(encoder, inputs.rows(left), start, target, options, n_steps)
-        for place, row in enumerate(left):
-            if again.gap[place] < gaps[row]:
-                rows[row], gaps[row] = again.attribution[place], again.gap[place]
+        for place, (row, gap) in enumerate(zip(left, again.gap, strict=True)):
+            if gap < gaps[row]:
+                rows[row], gaps[row] = again.attribution[place], gap
     return Explained(vstack(rows, format="csr"), best.change, best.score)
 
 

@@ -10,16 +10,15 @@ from anndata import AnnData
 from insignia.attribution import attribute, rank_genes
 from insignia.core import keys
 from insignia.core.errors import CoverageWarning, GeneMatchError, MissingMetadata
-from insignia.data import Expression, InputSpace
-from insignia.genes import GeneAlignment, GeneVocabulary, Signature
+from insignia.data import InputSpace
+from insignia.genes import GeneVocabulary, Signature
 from insignia.genes import score as score_matrix
 from insignia.genes import signature as to_signature
 from insignia.models import Encoder, as_encoder
 from insignia.models.annotate import annotate
+from insignia.models.embed import embed_cells
 
 __all__ = ["annotate", "attribute", "embed", "rank_genes", "score"]
-
-_BLOCK = 4096
 
 
 def score(
@@ -153,11 +152,9 @@ def embed(
         As `attribute`.
     """
     encoder = as_encoder(model)
-    expression = Expression.from_adata(
-        adata, layer=layer, input_space=input_space, gene_symbols=gene_symbols, gene_ids=gene_ids
+    embedding = embed_cells(
+        adata, encoder, layer=layer, input_space=input_space, gene_symbols=gene_symbols, gene_ids=gene_ids
     )
-    alignment = GeneAlignment(expression.genes, encoder.genes)
-    blocks = [encoder.embed(cells.aligned(alignment)) for _, cells in expression.blocks(_BLOCK)]
     adata = adata.to_memory(copy=True) if copy else adata
-    adata.obsm[key_added or f"X_{encoder.name}"] = np.concatenate(blocks)
+    adata.obsm[key_added or f"X_{encoder.name}"] = embedding
     return adata if copy else None

@@ -1,8 +1,7 @@
 """`tl.annotate`: cell types by nearest neighbours in a model's embedding."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -11,16 +10,14 @@ from anndata import AnnData
 from insignia.core import keys
 from insignia.core.errors import InputError, MissingMetadata
 from insignia.core.files import sha256_array, sha256_text
-from insignia.data import Expression, InputSpace
-from insignia.genes import GeneAlignment
+from insignia.data import InputSpace
 from insignia.models.contract import Encoder
+from insignia.models.embed import embed_cells
 from insignia.models.neighbours import LabelledCells, LabelledEmbedding, vote
 from insignia.models.registry import as_encoder, families
 from insignia.models.scimilarity_index import read_annotation_index
 
 __all__ = ["annotate"]
-
-_BLOCK: Final = 4096
 
 
 @dataclass(frozen=True)
@@ -108,7 +105,7 @@ def annotate(
             "Take a reference that was embedded with the same model."
         )
     used = min(n_neighbors, known.n_searchable)
-    found = known.search(_embed(adata, encoder, reading), used)
+    found = known.search(embed_cells(adata, encoder, **asdict(reading)), used)
     codes, types = pd.factorize(known.labels, sort=True)
     winners, shares = vote(codes[found.indices], found.distances, len(types))
     adata = adata.to_memory(copy=True) if copy else adata
@@ -173,7 +170,7 @@ def _labelled(column: pd.Series) -> np.ndarray:
 def _reference_embedding(reference: AnnData, keep: np.ndarray, encoder: Encoder, reading: _Reading) -> np.ndarray:
     key = f"X_{encoder.name}"
     if key not in reference.obsm:
-        return _embed(reference if keep.all() else reference[keep], encoder, reading)
+        return embed_cells(reference if keep.all() else reference[keep], encoder, **asdict(reading))
     embedding: np.ndarray = np.asarray(reference.obsm[key], dtype=np.float32)[keep]
     if embedding.ndim != 2 or not np.isfinite(embedding).all():
         raise InputError(
@@ -181,15 +178,3 @@ def _reference_embedding(reference: AnnData, keep: np.ndarray, encoder: Encoder,
             f"{embedding.shape}. Write it again with ins.tl.embed(reference, model)."
         )
     return embedding
-
-
-def _embed(adata: AnnData, encoder: Encoder, reading: _Reading) -> np.ndarray:
-    expression = Expression.from_adata(
-        adata,
-        layer=reading.layer,
-        input_space=reading.input_space,
-        gene_symbols=reading.gene_symbols,
-        gene_ids=reading.gene_ids,
-    )
-    alignment = GeneAlignment(expression.genes, encoder.genes)
-    return np.concatenate([encoder.embed(cells.aligned(alignment)) for _, cells in expression.blocks(_BLOCK)])

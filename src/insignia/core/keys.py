@@ -40,3 +40,17 @@ RANK_GENES: Final = "rank_genes_attribution"
 
 SCALE: Final = 1000.0
 """Rows of absolute attributions add up to this."""
+
+SPATIAL: Final = "spatial"
+"""`obsm[...]`: positions of spots in their section's own frame, (spots, 2), micrometres."""
+
+SPATIAL_COMMON: Final = "spatial_common"
+"""`obsm[...]`: positions of spots in the frame common to the stack, (spots, 3), micrometres."""
+
+SECTION: Final = "section"
+"""`obs` column with the section of each spot."""
+
+
+def features(encoder: str) -> str:
+    """`obsm` entry with the features that an image encoder gives each spot, (spots, features)."""
+    return f"X_{encoder}"

@@ -9,7 +9,10 @@ from insignia.data.input_space import InputSpace, check_space, detect_space
 from insignia.data.metadata import standardise_obs
 from insignia.data.planted import Planted, simulate_planted
 from insignia.data.readers import read, write_h5ad
+from insignia.data.section_image import SectionImage
+from insignia.data.sections import Pose, Section, SectionStack
 from insignia.data.tables import write_table
+from insignia.data.transform import Transform
 
 __all__ = [
     "Attributed",
@@ -21,6 +24,11 @@ __all__ = [
     "Expression",
     "InputSpace",
     "Planted",
+    "Pose",
+    "Section",
+    "SectionImage",
+    "SectionStack",
+    "Transform",
     "check_space",
     "detect_space",
     "read",

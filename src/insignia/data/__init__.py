@@ -1,4 +1,4 @@
-"""Data that enter and leave: files, expression in blocks, metadata, attributions with their record, and simulators."""
+"""Data that enter and leave: files, expression in blocks, metadata, attributions, sections, splits and simulators."""
 
 from insignia.data.attributed import Attributed
 from insignia.data.attribution_record import AttributionRecord
@@ -11,6 +11,7 @@ from insignia.data.planted import Planted, simulate_planted
 from insignia.data.readers import read, write_h5ad
 from insignia.data.section_image import SectionImage
 from insignia.data.sections import Pose, Section, SectionStack
+from insignia.data.splits import Split, k_fold, known_sections_each, leave_one_out
 from insignia.data.tables import write_table
 from insignia.data.transform import Transform
 
@@ -28,9 +29,13 @@ __all__ = [
     "Section",
     "SectionImage",
     "SectionStack",
+    "Split",
     "Transform",
     "check_space",
     "detect_space",
+    "k_fold",
+    "known_sections_each",
+    "leave_one_out",
     "read",
     "simulate_cohort",
     "simulate_planted",

@@ -1,6 +1,26 @@
-"""Pure statistics over arrays: cut-offs that make hits of scores, and metrics."""
+"""Pure statistics over arrays: cut-offs that make hits of scores, agreement of predictions, and exact tests."""
 
+from insignia.stats.accuracy import column_correlation, mse_skill, variance_ratio
+from insignia.stats.autocorrelation import morans_i, neighbour_weights
 from insignia.stats.hits import cutoff, rules
+from insignia.stats.intervals import coverage_by_bin, interval_coverage
 from insignia.stats.metrics import auroc
+from insignia.stats.paired import PairedTest, paired_test
+from insignia.stats.reliability import spearman_brown, thinning_reliability
 
-__all__ = ["auroc", "cutoff", "rules"]
+__all__ = [
+    "PairedTest",
+    "auroc",
+    "column_correlation",
+    "coverage_by_bin",
+    "cutoff",
+    "interval_coverage",
+    "morans_i",
+    "mse_skill",
+    "neighbour_weights",
+    "paired_test",
+    "rules",
+    "spearman_brown",
+    "thinning_reliability",
+    "variance_ratio",
+]

@@ -4,9 +4,12 @@ from insignia.data.attributed import Attributed
 from insignia.data.attribution_record import AttributionRecord
 from insignia.data.cohort import simulate_cohort
 from insignia.data.cohort_truth import Cohort, CohortOptions, CohortTruth
+from insignia.data.condition import Condition, GenePerturbation
 from insignia.data.expression import Cells, Expression
+from insignia.data.gene_priors import GeneEmbedding, GeneNetwork, GenePriors
 from insignia.data.input_space import InputSpace, check_space, detect_space
 from insignia.data.metadata import standardise_obs
+from insignia.data.perturbation import PerturbationData
 from insignia.data.planted import Planted, simulate_planted
 from insignia.data.readers import read, write_h5ad
 from insignia.data.section_image import SectionImage
@@ -22,8 +25,14 @@ __all__ = [
     "Cohort",
     "CohortOptions",
     "CohortTruth",
+    "Condition",
     "Expression",
+    "GeneEmbedding",
+    "GeneNetwork",
+    "GenePerturbation",
+    "GenePriors",
     "InputSpace",
+    "PerturbationData",
     "Planted",
     "Pose",
     "Section",

@@ -24,7 +24,8 @@ The family tree::
     └── MissingDependency (ImportError)    an optional package is not installed
     InsigniaWarning (UserWarning)
     ├── CompletenessWarning                attributions do not add up to the change of the score
-    └── CoverageWarning                    few of the genes asked for are there
+    ├── CoverageWarning                    few of the genes asked for are there
+    └── RegistrationWarning                a section could not be brought to its neighbours
 """
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "ModelError",
     "ModelFormatError",
     "OrganismMismatch",
+    "RegistrationWarning",
     "SignatureError",
     "UnknownName",
     "UnsafeCheckpoint",
@@ -160,3 +162,7 @@ class CompletenessWarning(InsigniaWarning):
 
 class CoverageWarning(InsigniaWarning):
     """Few of the genes asked for are there."""
+
+
+class RegistrationWarning(InsigniaWarning):
+    """A section could not be brought to its neighbours, or one brought there should be looked at."""

@@ -100,7 +100,8 @@ def _slide(rgb: np.ndarray, grey: np.ndarray) -> np.ndarray:
     """Pixels of the empty slide: the most frequent brightness among bright, nearly colourless ones."""
     pale = (grey > 0.6 * np.percentile(grey, 99)) & (np.ptp(rgb, axis=2) < 40)
     if pale.mean() < 0.005:
-        return grey >= np.percentile(grey, 99)
+        brightest: np.ndarray = grey >= np.percentile(grey, 99)
+        return brightest
     counts = np.convolve(np.bincount(grey[pale].astype(int), minlength=256), np.ones(5), "same")
     near: np.ndarray = pale & (np.abs(grey - counts.argmax()) < 4)
     return near

@@ -4,39 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.spatial.spot_stacks import PITCH, stack, take
 
 from insignia.core.errors import InputError
 from insignia.spatial.circles import circle_iou
-from insignia.spatial.contract import StackSpots
 from insignia.spatial.graph import ATTRIBUTES, build_graph
-
-PITCH = 100.0
-
-
-def stack(*, side=6, sections=3, features=4, jitter=8.0, seed=0, **changes):
-    rng = np.random.default_rng(seed)
-    grid = PITCH * np.stack(np.meshgrid(np.arange(side), np.arange(side)), -1).reshape(-1, 2)
-    xy = np.concatenate([grid + rng.uniform(-60, 60, 2) + rng.normal(0, jitter, grid.shape) for _ in range(sections)])
-    section = np.repeat(np.arange(sections), len(grid))
-    n = len(xy)
-    spots = StackSpots(
-        names=np.array([f"spot{i}" for i in range(n)]),
-        sections=tuple(f"s{i}" for i in range(sections)),
-        section=section,
-        xyz_um=np.column_stack([xy, 20.0 * section]),
-        is_placed=np.ones(n, dtype=bool),
-        genes=("g1", "g2"),
-        expression=rng.normal(size=(n, 2)).astype(np.float32),
-        is_known=section == 0,
-        features=rng.normal(size=(n, features)).astype(np.float32),
-        pitch_um=PITCH,
-    )
-    return replace(spots, **changes)
-
-
-def take(spots, order):
-    rows = ("names", "section", "xyz_um", "is_placed", "expression", "is_known", "features")
-    return replace(spots, **{name: getattr(spots, name)[order] for name in rows})
 
 
 def edges(graph):

@@ -12,6 +12,8 @@ from insignia.data.metadata import standardise_obs
 from insignia.data.perturbation import PerturbationData
 from insignia.data.planted import Planted, simulate_planted
 from insignia.data.readers import read, write_h5ad
+from insignia.data.screen import SimulatedScreen, simulate_screen
+from insignia.data.screen_world import ScreenOptions, ScreenWorld
 from insignia.data.section_image import SectionImage
 from insignia.data.sections import Pose, Section, SectionStack
 from insignia.data.splits import Split, k_fold, known_sections_each, leave_one_out
@@ -35,9 +37,12 @@ __all__ = [
     "PerturbationData",
     "Planted",
     "Pose",
+    "ScreenOptions",
+    "ScreenWorld",
     "Section",
     "SectionImage",
     "SectionStack",
+    "SimulatedScreen",
     "Split",
     "Transform",
     "check_space",
@@ -48,6 +53,7 @@ __all__ = [
     "read",
     "simulate_cohort",
     "simulate_planted",
+    "simulate_screen",
     "standardise_obs",
     "write_h5ad",
     "write_table",

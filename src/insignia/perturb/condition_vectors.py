@@ -1,0 +1,94 @@
+"""Vectors of conditions from embeddings of the perturbed genes; a gene without one is an error or said aloud."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from insignia.core.errors import GeneMatchError, InputError
+from insignia.data.condition import Condition
+from insignia.data.gene_priors import GeneEmbedding, GenePriors
+
+__all__ = ["ConditionVectors", "check_on_missing", "embedding_of"]
+
+_MOST_DIMENSIONS = 64
+
+
+def check_on_missing(on_missing: str) -> None:
+    """Refuse what is not ``"error"`` or ``"mean"``."""
+    if on_missing not in ("error", "mean"):
+        raise InputError(f"on_missing takes 'error' or 'mean', found {on_missing!r}.")
+
+
+def embedding_of(priors: GenePriors | None, name: str) -> GeneEmbedding:
+    """Take the embedding of the perturbed genes from the priors, or say how to make one."""
+    if priors is None or priors.embedding is None:
+        raise InputError(
+            f"{name} needs an embedding of the perturbed genes. Read one with perturb.read_embedding, or make one from "
+            "gene sets with perturb.from_gene_sets."
+        )
+    return priors.embedding
+
+
+@dataclass(frozen=True, eq=False)
+class ConditionVectors:
+    """Embeddings of genes, standardised on the genes of the training conditions and turned onto their main axes.
+
+    Parameters
+    ----------
+    embedding
+        As given.
+    centre, axes
+        (dimensions,) and (dimensions, kept): how a gene's vector is turned.
+    """
+
+    embedding: GeneEmbedding
+    centre: np.ndarray
+    axes: np.ndarray
+
+    @classmethod
+    def fit(cls, embedding: GeneEmbedding, genes: Sequence[str]) -> "ConditionVectors":
+        """Learn centre, scale and axes from the training genes that the embedding knows.
+
+        Raises
+        ------
+        GeneMatchError
+            It knows fewer than two of them.
+        """
+        values, known = embedding.rows(sorted(set(genes)))
+        if known.sum() < 2:
+            absent = sorted(set(genes))[:5]
+            raise GeneMatchError(
+                f"The embedding ({embedding.source or 'without a source'}) knows {known.sum()} of {len(known)} "
+                f"perturbed genes, and two are the least; e.g. not {absent}. Does it use the same gene names?"
+            )
+        values = values[known].astype(np.float64)
+        centre = values.mean(axis=0)
+        _, size, axes = np.linalg.svd(values - centre, full_matrices=False)
+        kept = min(_MOST_DIMENSIONS, int((size > 1e-6 * size[0]).sum()))
+        scale = np.sqrt(np.mean(size[:kept] ** 2) / len(values) * kept / min(kept, axes.shape[1]))
+        return cls(embedding, centre, axes[:kept].T / scale)
+
+    def genes(self, genes: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Vectors of genes, (genes, kept) with NaN rows where unknown, and (genes,) whether each is known."""
+        values, known = self.embedding.rows(genes)
+        return (values.astype(np.float64) - self.centre) @ self.axes, known
+
+    def missing(self, condition: Condition) -> tuple[str, ...]:
+        """Perturbed genes that the embedding does not know."""
+        _, known = self.embedding.rows(condition.genes)
+        return tuple(gene for gene, is_known in zip(condition.genes, known, strict=True) if not is_known)
+
+    def require(self, condition: Condition) -> None:
+        """Refuse a condition with a gene that has no vector.
+
+        Raises
+        ------
+        GeneMatchError
+            With the genes by name; a missing vector never stands for no perturbation.
+        """
+        if missing := self.missing(condition):
+            raise GeneMatchError(
+                f"The embedding has no vector for {', '.join(missing)}, perturbed in {condition}. Give another one, "
+                "or pass on_missing='mean' to predict the mean of all perturbations there, flagged as a fall-back."
+            )

@@ -54,6 +54,12 @@ class StackSpots:
     def __len__(self) -> int:
         return len(self.names)
 
+    def take(self, rows: np.ndarray) -> "StackSpots":
+        """Return some of the spots, or all in another order; the sections stay."""
+        features = None if self.features is None else self.features[rows]
+        of_spots = ("names", "section", "xyz_um", "is_placed", "expression", "is_known")
+        return replace(self, features=features, **{name: getattr(self, name)[rows] for name in of_spots})
+
     def hide(self, hidden: np.ndarray) -> "StackSpots":
         """Return the same spots with the expression of some, (spots,) bool, taken away."""
         expression = self.expression.copy()
@@ -75,12 +81,15 @@ class Imputed:
         Further (spots, genes) arrays that went into the mean, e.g. ``"propagated"`` and ``"image"``.
     record
         What was chosen while fitting, for people and JSON.
+    notes
+        What a reader of the result must know, e.g. that a part was left out for want of images.
     """
 
     mean: np.ndarray
     sd: np.ndarray
     parts: Mapping[str, np.ndarray] = field(default_factory=dict)
     record: Mapping[str, object] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 class Imputer(ABC):
@@ -93,6 +102,13 @@ class Imputer(ABC):
     """
 
     needs_features: bool = False
+
+    def tuned(self, spots: StackSpots, *, training: Sequence[StackSpots] = (), seed: int = 0) -> "Imputer":  # noqa: ARG002
+        """Return the imputer with all that it chooses by trying out fixed, so that it can be fitted again at less cost.
+
+        The runner calls it once, and fits what it returns to the whole stack and to each fold of the calibration.
+        """
+        return self
 
     @abstractmethod
     def impute(self, spots: StackSpots, *, training: Sequence[StackSpots] = (), seed: int = 0) -> Imputed:

@@ -1,0 +1,8 @@
+"""The ways to fill in expression, one file each; importing this package registers them."""
+
+from insignia.spatial.imputers.kernel import Kernel
+from insignia.spatial.imputers.mean import Mean
+from insignia.spatial.imputers.nearest import Nearest
+from insignia.spatial.imputers.ridge import Ridge
+
+__all__ = ["Kernel", "Mean", "Nearest", "Ridge"]

@@ -54,3 +54,40 @@ SECTION: Final = "section"
 def features(encoder: str) -> str:
     """`obsm` entry with the features that an image encoder gives each spot, (spots, features)."""
     return f"X_{encoder}"
+
+
+SPOT: Final = "spot"
+"""`obs` column with the name of each spot within its section."""
+
+Z_UM: Final = "z_um"
+"""`obs` column with the depth of each spot, micrometres."""
+
+IS_KNOWN: Final = "is_known"
+"""`obs` column: whether the spot's expression was given, and not imputed."""
+
+SUPPORT: Final = "support"
+"""`obs` column: sum of the overlap with known spots, 0 where none is near."""
+
+DISTANCE_UM: Final = "distance_um"
+"""`obs` column: distance in the plane to the nearest known spot, micrometres."""
+
+EXTRAPOLATED: Final = "extrapolated"
+"""`obs` column: whether no known spot is near enough to lean on."""
+
+REG_OK: Final = "reg_ok"
+"""`obs` column: whether the section's pose can be trusted."""
+
+SD: Final = "sd"
+LOWER: Final = "lower"
+UPPER: Final = "upper"
+"""`layers[...]` of imputed expression: calibrated standard deviation, and the ends of the interval."""
+
+PROPAGATED: Final = "propagated"
+IMAGE: Final = "image"
+"""`layers[...]`, and parts of what an imputer returns: what came over the graph, and what came from the image."""
+
+PREDICTABLE: Final = "predictable"
+"""`var` column: whether the gene was predicted better than chance where it was hidden."""
+
+IMPUTATION: Final = "imputation"
+"""`uns[...]`: how expression was imputed, all that is needed to repeat the run."""

@@ -1,1 +1,6 @@
 """Where in the tissue: expression imputed over serial sections of which one or a few are measured."""
+
+from insignia.spatial.contract import Imputed, Imputer, StackSpots
+from insignia.spatial.impute import impute
+
+__all__ = ["Imputed", "Imputer", "StackSpots", "impute"]

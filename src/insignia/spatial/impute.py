@@ -1,0 +1,176 @@
+"""Impute expression over a registered stack: the runner of all imputers, and the verb."""
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+from anndata import AnnData
+
+import insignia.spatial.imputers  # noqa: F401 - registers them
+from insignia.core.errors import InputError
+from insignia.data import SectionStack
+from insignia.spatial.assemble import assemble, known_sections
+from insignia.spatial.baselines import baseline_table
+from insignia.spatial.blocks import block_masks, section_masks
+from insignia.spatial.contract import Imputed, Imputer, StackSpots, imputers
+from insignia.spatial.left_out import leave_out
+from insignia.spatial.outputs import Run, as_adata
+from insignia.spatial.panel import Panel, choose_panel
+from insignia.spatial.uncertainty import calibrate
+
+__all__ = ["impute"]
+
+
+def impute(
+    stack: SectionStack,
+    *,
+    known: Collection[str] | None = None,
+    method: str | Imputer = "kernel",
+    genes: int | Sequence[str] = 250,
+    sections: str | Collection[str] = "unmeasured",
+    features: str | None = "handcrafted",
+    training: Sequence[SectionStack] = (),
+    gene_symbols: str | None = None,
+    level: float = 0.9,
+    baselines: bool = True,
+    seed: int = 0,
+) -> AnnData:
+    """Impute the expression of the spots of serial sections from the sections whose expression is known.
+
+    Counts of sections that are not known are never read.
+
+    Parameters
+    ----------
+    stack
+        Registered sections. A section whose registration failed takes part by its image alone.
+    known
+        Names of the sections whose expression may be seen; `None` for all that are measured. Naming some of them makes
+        the others unmeasured.
+    method
+        Name of a registered imputer, or one that is made.
+    genes
+        Size of the panel, the genes with the largest mean count in what may be seen; or their names.
+    sections
+        ``"unmeasured"`` for all sections that are not known, ``"all"``, or names. What is asked for does not change
+        what is imputed.
+    features
+        Encoder whose features of the image are used, ``obsm["X_<features>"]``; `None` for none.
+    training
+        Stacks of other donors, measured in full.
+    gene_symbols
+        Column of `var` that holds the names of the genes; `None` for `var_names`.
+    level
+        Share of values that the intervals shall hold.
+    baselines
+        Try the plain imputers on the same hidden blocks, and write the table; `False` saves their time.
+    seed
+        Of whatever is random; equal seeds give equal results.
+
+    Returns
+    -------
+    AnnData with the spots of `sections` as rows, see `insignia.spatial.outputs.as_adata`.
+
+    Raises
+    ------
+    InputError
+        A section has no pose, nothing is known, there is nothing to impute, or the method needs features.
+    GeneMatchError, DuplicateNames, InputSpaceError
+        The counts cannot be brought to a panel.
+    UnknownName
+        No such method.
+    """
+    known = known_sections(stack, known)
+    wanted = _wanted(stack, known, sections)
+    imputer = imputers[method]() if isinstance(method, str) else method
+    panel = _panel(stack, known, training, genes=genes, gene_symbols=gene_symbols)
+    spots = assemble(stack, panel, known=known, features=features)
+    others = [assemble(other, panel, features=features) for other in training]
+    _refuse_no_features(imputer, spots, method=str(method), features=features)
+    imputer = imputer.tuned(spots, training=others, seed=seed)
+    imputed = imputer.impute(spots, training=others, seed=seed)
+    masks = hidden_masks(spots)
+    left_out = leave_out(imputer, spots, masks, training=others, seed=seed)
+    name = method if isinstance(method, str) else type(method).__name__.lower()
+    run = Run(
+        stack=stack,
+        panel=panel,
+        spots=spots,
+        imputed=imputed,
+        calibration=calibrate(left_out, len(panel), level=level),
+        left_out=left_out,
+        baselines=None
+        if left_out is None or not baselines
+        else baseline_table(spots, masks, beside={name: left_out}, seed=seed),
+        settings={
+            "method": name,
+            "known": list(known),
+            "features": features if spots.features is not None else None,
+            "training": [other.name for other in training],
+            "seed": seed,
+        },
+        notes=_notes(spots, imputed, masks),
+    )
+    return as_adata(run, wanted)
+
+
+def hidden_masks(spots: StackSpots) -> list[np.ndarray]:
+    """Return what the runner hides to judge an imputer: single spots, blocks of 3 x 3, and each of several sections.
+
+    Together they cover the support that spots of other sections have.
+    """
+    return [
+        *block_masks(spots, side_pitches=1.0),
+        *block_masks(spots, side_pitches=3.0),
+        *section_masks(spots),
+    ]
+
+
+def _panel(
+    stack: SectionStack,
+    known: Sequence[str],
+    training: Sequence[SectionStack],
+    *,
+    genes: int | Sequence[str],
+    gene_symbols: str | None,
+) -> Panel:
+    seen = [stack[name].spots for name in known]
+    seen += [other[name].spots for other in training for name in other.measured]
+    if not seen:
+        raise InputError(
+            f"Nothing is known of stack {stack.name!r}: no section was measured, and there are no training stacks."
+        )
+    return choose_panel(seen, genes, gene_symbols=gene_symbols)
+
+
+def _wanted(stack: SectionStack, known: Sequence[str], sections: str | Collection[str]) -> tuple[str, ...]:
+    if isinstance(sections, str) and sections not in ("unmeasured", "all"):
+        sections = (sections,)
+    if sections == "all":
+        return stack.names
+    if sections == "unmeasured":
+        rest = tuple(name for name in stack.names if name not in known)
+        if not rest:
+            raise InputError(
+                f"All {len(stack)} sections are known, so there is nothing to impute. Name those that may be seen with "
+                "known=, or ask for sections='all'."
+            )
+        return rest
+    return tuple(name for name in stack.names if name in {stack[wanted].name for wanted in sections})
+
+
+def _refuse_no_features(imputer: Imputer, spots: StackSpots, *, method: str, features: str | None) -> None:
+    if imputer.needs_features and spots.features is None:
+        raise InputError(
+            f"{method} needs features of the image, and no section has obsm['X_{features}']. Run the features step "
+            "first, or use a method without images: propagate, kernel, nearest or mean."
+        )
+
+
+def _notes(spots: StackSpots, imputed: Imputed, masks: Sequence[np.ndarray]) -> tuple[str, ...]:
+    notes = list(imputed.notes)
+    if not masks:
+        notes.append(
+            "too few spots are known to hide any: intervals are those of a normal distribution, not calibrated"
+        )
+    if len(np.unique(spots.section[spots.is_known])) < 2:
+        notes.append("one section is known: how errors grow with depth cannot be learnt from it, nor be calibrated")
+    return tuple(notes)

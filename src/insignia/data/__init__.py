@@ -7,6 +7,7 @@ from insignia.data.cohort_truth import Cohort, CohortOptions, CohortTruth
 from insignia.data.condition import Condition, GenePerturbation
 from insignia.data.expression import Cells, Expression
 from insignia.data.gene_priors import GeneEmbedding, GeneNetwork, GenePriors
+from insignia.data.hidden_counts import hide_counts
 from insignia.data.input_space import InputSpace, check_space, detect_space
 from insignia.data.metadata import standardise_obs
 from insignia.data.perturbation import PerturbationData
@@ -16,11 +17,19 @@ from insignia.data.screen import SimulatedScreen, simulate_screen
 from insignia.data.screen_world import ScreenOptions, ScreenWorld
 from insignia.data.section_image import SectionImage
 from insignia.data.sections import Pose, Section, SectionStack
+from insignia.data.serial_options import DAMAGES, Handling, SerialOptions
+from insignia.data.serial_sections import simulate_donors, simulate_sections
+from insignia.data.serial_truth import SectionTruth, SimulatedStack, StackTruth
 from insignia.data.splits import Split, k_fold, known_sections_each, leave_one_out
 from insignia.data.tables import write_table
+from insignia.data.tissue_fields import TISSUES
+from insignia.data.tissue_genes import GENE_GROUPS
 from insignia.data.transform import Transform
 
 __all__ = [
+    "DAMAGES",
+    "GENE_GROUPS",
+    "TISSUES",
     "Attributed",
     "AttributionRecord",
     "Cells",
@@ -33,6 +42,7 @@ __all__ = [
     "GeneNetwork",
     "GenePerturbation",
     "GenePriors",
+    "Handling",
     "InputSpace",
     "PerturbationData",
     "Planted",
@@ -42,18 +52,25 @@ __all__ = [
     "Section",
     "SectionImage",
     "SectionStack",
+    "SectionTruth",
+    "SerialOptions",
     "SimulatedScreen",
+    "SimulatedStack",
     "Split",
+    "StackTruth",
     "Transform",
     "check_space",
     "detect_space",
+    "hide_counts",
     "k_fold",
     "known_sections_each",
     "leave_one_out",
     "read",
     "simulate_cohort",
+    "simulate_donors",
     "simulate_planted",
     "simulate_screen",
+    "simulate_sections",
     "standardise_obs",
     "write_h5ad",
     "write_table",

@@ -16,6 +16,7 @@ from insignia.data.readers import read, write_h5ad
 from insignia.data.screen import SimulatedScreen, simulate_screen
 from insignia.data.screen_world import ScreenOptions, ScreenWorld
 from insignia.data.section_image import SectionImage
+from insignia.data.section_readers import read_stack, read_stacks
 from insignia.data.sections import Pose, Section, SectionStack
 from insignia.data.serial_options import DAMAGES, Handling, SerialOptions
 from insignia.data.serial_sections import simulate_donors, simulate_sections
@@ -66,6 +67,8 @@ __all__ = [
     "known_sections_each",
     "leave_one_out",
     "read",
+    "read_stack",
+    "read_stacks",
     "simulate_cohort",
     "simulate_donors",
     "simulate_planted",

@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from scipy import ndimage
 
-__all__ = ["Ellipses", "coverage", "fat_cells", "lumens", "nuclei", "palisades"]
+__all__ = ["Ellipses", "coverage", "dust", "fat_cells", "lumens", "nuclei", "palisades"]
 
 _NUCLEUS_SPACING_UM, _LUMEN_SPACING_UM, _FAT_SPACING_UM = 16.0, 130.0, 47.0
+_STAMPS: Final = 2048
 _DENSITY: Final = np.array([0.85, 0.25, 0.62, 0.05])
 _RADIUS_UM: Final = np.array([4.6, 3.3, 6.3, 3.0])
 _RADIUS_SPREAD: Final = np.array([0.12, 0.15, 0.25, 0.12])
@@ -62,33 +64,41 @@ class Ellipses:
 def coverage(ellipses: Ellipses, height: int, width: int) -> np.ndarray:
     """How strongly the ellipses cover each pixel, (height, width) float32; where they overlap, the strongest counts."""
     image = np.zeros(height * width, dtype=np.float32)
-    if not len(ellipses):
-        return image.reshape(height, width)
-    reach = int(np.ceil(ellipses.axes_px.max() + 0.7))
-    down, across = (part.ravel() for part in np.mgrid[-reach : reach + 1, -reach : reach + 1])
-    x, y = np.floor(ellipses.centres_px).astype(np.int64).T
-    columns, rows = x[:, None] + across, y[:, None] + down
-    dx = (columns + 0.5 - ellipses.centres_px[:, :1]).astype(np.float32)
-    dy = (rows + 0.5 - ellipses.centres_px[:, 1:]).astype(np.float32)
-    cos, sin = (part[:, None].astype(np.float32) for part in (np.cos(ellipses.angles), np.sin(ellipses.angles)))
-    long, short = ellipses.axes_px.astype(np.float32).T[:, :, None]
-    radius = np.hypot((dx * cos + dy * sin) / long, (dy * cos - dx * sin) / short)
-    # near the rim the distance in pixels is about (radius - 1) times the half axis; the rim is one pixel soft
-    cover = np.clip((1 - radius) * np.sqrt(long * short) + 0.5, 0, 1) * ellipses.strength.astype(np.float32)[:, None]
-    inside = (cover > 0) & (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
-    np.maximum.at(image, (rows * width + columns)[inside], cover[inside])
+    by_size = np.argsort(ellipses.axes_px.max(axis=1), kind="stable")
+    for start in range(0, len(by_size), _STAMPS):
+        pixels, cover = _stamped(ellipses.take(by_size[start : start + _STAMPS]), height, width)
+        np.maximum.at(image, pixels, cover)
     return image.reshape(height, width)
 
 
-def nuclei(weights: np.ndarray, angle: np.ndarray, um_per_px: float, rng: np.random.Generator) -> Ellipses:
+def _stamped(ellipses: Ellipses, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Flat positions of the pixels that ellipses touch, and how strongly each is covered."""
+    reach = int(np.ceil(ellipses.axes_px.max() + 0.5))
+    down, across = (part.ravel() for part in np.mgrid[-reach : reach + 1, -reach : reach + 1])
+    x, y = np.floor(ellipses.centres_px).astype(np.int64).T
+    offset = (ellipses.centres_px - np.floor(ellipses.centres_px) - 0.5).astype(np.float32)
+    dx, dy = across.astype(np.float32) - offset[:, :1], down.astype(np.float32) - offset[:, 1:]
+    cos, sin = (part[:, None].astype(np.float32) for part in (np.cos(ellipses.angles), np.sin(ellipses.angles)))
+    long, short = ellipses.axes_px.astype(np.float32).T[:, :, None]
+    radius = np.sqrt(((dx * cos + dy * sin) / long) ** 2 + ((dy * cos - dx * sin) / short) ** 2)
+    # near the rim the distance in pixels is about (radius - 1) times the half axis; the rim is one pixel soft
+    cover = np.clip((1 - radius) * np.sqrt(long * short) + 0.5, 0, 1)
+    owner, stamp = np.nonzero(cover)
+    columns, rows = x[owner] + across[stamp], y[owner] + down[stamp]
+    inside = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
+    strength = ellipses.strength.astype(np.float32)[owner] * cover[owner, stamp]
+    return (rows * width + columns)[inside], strength[inside]
+
+
+def nuclei(weights: np.ndarray, fibres: np.ndarray, um_per_px: float, rng: np.random.Generator) -> Ellipses:
     """Scatter nuclei over tissue.
 
     Parameters
     ----------
     weights
         (4, height, width) tissue types; their sum is below 1 where there is no tissue.
-    angle
-        (height, width) direction of the fibres.
+    fibres
+        (2, height, width) cosine and sine of twice the angle of the fibres.
     """
     centres = _scattered(weights.shape[1:], _NUCLEUS_SPACING_UM / um_per_px, 0.42, rng)
     n = len(centres)
@@ -103,7 +113,9 @@ def nuclei(weights: np.ndarray, angle: np.ndarray, um_per_px: float, rng: np.ran
     aspect = np.maximum(1.0, _ASPECT[kinds] * rng.lognormal(0.0, 0.15, n))
     axes = radius[:, None] * np.column_stack([np.sqrt(aspect), 1 / np.sqrt(aspect)])
     is_fibre = np.isin(kinds, (1, 3))
-    angles = np.where(is_fibre, bare.take(kept).values(angle) + rng.normal(0.0, 0.25, n), rng.uniform(0, np.pi, n))
+    cos, sin = bare.take(kept).values(fibres)
+    along = 0.5 * np.arctan2(sin, cos) + rng.normal(0.0, 0.25, n)
+    angles = np.where(is_fibre, along, rng.uniform(0, np.pi, n))
     return Ellipses(centres, axes, angles, _DARKNESS[kinds] * rng.lognormal(0.0, 0.18, n))
 
 
@@ -115,7 +127,8 @@ def lumens(weights: np.ndarray, um_per_px: float, rng: np.random.Generator) -> E
     aspect = rng.uniform(1.0, 1.6, n)
     axes = radius[:, None] * np.column_stack([np.sqrt(aspect), 1 / np.sqrt(aspect)])
     drawn = Ellipses(centres, axes, rng.uniform(0, np.pi, n), np.ones(n))
-    return drawn.take(drawn.values(weights[0]) * 0.8 > rng.random(n))
+    around = ndimage.uniform_filter(weights[0], max(1, round(30.0 / um_per_px)))
+    return drawn.take(drawn.values(around) * 0.9 - 0.1 > rng.random(n))
 
 
 def palisades(holes: Ellipses, um_per_px: float, rng: np.random.Generator) -> Ellipses:
@@ -135,14 +148,23 @@ def palisades(holes: Ellipses, um_per_px: float, rng: np.random.Generator) -> El
 
 
 def fat_cells(weights: np.ndarray, um_per_px: float, rng: np.random.Generator) -> Ellipses:
-    """Vacuoles of fat cells, closely packed within adipose tissue."""
-    centres = _scattered(weights.shape[1:], _FAT_SPACING_UM / um_per_px, 0.12, rng)
+    """Vacuoles of fat cells, closely packed where most of what is around is adipose tissue."""
+    spacing = _FAT_SPACING_UM / um_per_px
+    around = ndimage.uniform_filter(weights[3], max(1, round(spacing)))
+    centres = _scattered(weights.shape[1:], spacing, 0.12, rng)
     n = len(centres)
     radius = 0.53 * _FAT_SPACING_UM * rng.uniform(0.82, 1.0, n) / um_per_px
     aspect = rng.uniform(1.0, 1.25, n)
     axes = radius[:, None] * np.column_stack([np.sqrt(aspect), 1 / np.sqrt(aspect)])
     drawn = Ellipses(centres, axes, rng.uniform(0, np.pi, n), np.ones(n))
-    return drawn.take(drawn.values(weights[3]) > 0.5)
+    return drawn.take(drawn.values(around) > rng.uniform(0.35, 0.6, n))
+
+
+def dust(height: int, width: int, um_per_px: float, rng: np.random.Generator) -> Ellipses:
+    """Specks anywhere on the slide, about six on a square millimetre."""
+    n = rng.poisson(6e-6 * height * width * um_per_px**2)
+    axes = rng.uniform(1.5, 7.0, (n, 2)) / um_per_px
+    return Ellipses(rng.random((n, 2)) * [width, height], axes, rng.uniform(0, np.pi, n), rng.uniform(0.2, 1.0, n))
 
 
 def _scattered(shape: tuple[int, ...], spacing_px: float, jitter: float, rng: np.random.Generator) -> np.ndarray:

@@ -41,7 +41,7 @@ class Stain:
         return cls(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), strength, white)
 
     def photograph(
-        self, hematoxylin: np.ndarray, eosin: np.ndarray, extra: np.ndarray | None, rng: np.random.Generator
+        self, hematoxylin: np.ndarray, eosin: np.ndarray, extra: np.ndarray, rng: np.random.Generator
     ) -> np.ndarray:
         """Light that passes the stains, (height, width, 3) uint8.
 
@@ -50,12 +50,10 @@ class Stain:
         hematoxylin, eosin
             (height, width) amounts.
         extra
-            (height, width, 3) further absorption, or `None`.
+            Further absorption, (height, width, 3), or (height, width, 1) for grey.
         """
         amounts = np.stack([hematoxylin, eosin], axis=-1) * self.strength.astype(np.float32)
-        absorbed = amounts @ self.vectors.astype(np.float32)
-        if extra is not None:
-            absorbed += extra
+        absorbed = amounts @ self.vectors.astype(np.float32) + extra
         light = self.white.astype(np.float32) * np.exp(-absorbed)
         light += 1.6 * rng.standard_normal(light.shape, dtype=np.float32)
         pixels: np.ndarray = np.clip(light + 0.5, 0, 255).astype(np.uint8)

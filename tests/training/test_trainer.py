@@ -61,6 +61,24 @@ def test_equal_seeds_give_equal_weights_and_others_do_not():
     assert not torch.equal(trained[0], trained[2])
 
 
+def test_the_last_weights_are_kept_when_asked_for():
+    class Worsening(Regression):
+        def validate(self, module):
+            self.calls = getattr(self, "calls", 0) + 1
+            return float(self.calls)
+
+    kept = {}
+    for keep in ("best", "last"):
+        module = make_module()
+        result = fit(module, Worsening(), TrainOptions(epochs=12, patience=3, keep=keep), seed=0)
+        kept[keep] = result.best_epoch, weights(module)
+    assert kept["best"][0] == 0
+    assert kept["last"][0] == 11
+    assert not torch.equal(kept["best"][1], kept["last"][1])
+    with pytest.raises(InputError, match="keep takes"):
+        TrainOptions(keep="first")
+
+
 def test_the_global_random_state_is_left_alone():
     module = make_module()
     torch.manual_seed(5)

@@ -25,6 +25,9 @@ class TrainOptions:
         Decay of the moving average of the weights, taken per step; `None` keeps the weights as they are.
     clip_norm
         Largest norm of the gradient.
+    keep
+        ``"best"`` keeps the weights of the epoch with the least validation loss; ``"last"`` those of the last epoch, and
+        never stops early.
     """
 
     epochs: int = 40
@@ -34,6 +37,7 @@ class TrainOptions:
     min_improvement: float = 1e-3
     ema_decay: float | None = None
     clip_norm: float = 5.0
+    keep: str = "best"
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.learning_rate <= 0 or self.patience < 0:
@@ -41,5 +45,7 @@ class TrainOptions:
                 "Training needs epochs >= 1, learning_rate > 0 and patience >= 0; "
                 f"found {self.epochs}, {self.learning_rate} and {self.patience}."
             )
+        if self.keep not in ("best", "last"):
+            raise InputError(f"keep takes 'best' or 'last', found {self.keep!r}.")
         if self.ema_decay is not None and not 0 < self.ema_decay < 1:
             raise InputError(f"ema_decay must lie between 0 and 1, found {self.ema_decay}; pass None to switch it off.")

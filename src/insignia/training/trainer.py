@@ -55,7 +55,7 @@ def fit(
     checkpoint: str | Path | None = None,
     show_progress: bool | None = None,
 ) -> TrainResult:
-    """Train `module` in place and leave it in evaluation mode with the weights of its best epoch.
+    """Train `module` in place and leave it in evaluation mode with the weights of its best or its last epoch.
 
     Parameters
     ----------
@@ -152,7 +152,8 @@ class _Run:
         best = result.validation_loss[result.best_epoch] if result.best_epoch >= 0 else math.inf
         result.train_loss.append(train_loss)
         result.validation_loss.append(validation)
-        if validation < best - self.options.min_improvement * abs(best if math.isfinite(best) else 0.0):
+        improved = validation < best - self.options.min_improvement * abs(best if math.isfinite(best) else 0.0)
+        if improved or self.options.keep == "last":
             result.best_epoch = result.epochs - 1
             self.best_weights = deepcopy(kept.state_dict())
         waited = result.epochs - 1 - result.best_epoch

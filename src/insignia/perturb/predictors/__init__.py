@@ -3,6 +3,7 @@
 from insignia.perturb.predictors.additive import Additive
 from insignia.perturb.predictors.bilinear import Bilinear
 from insignia.perturb.predictors.control import NoChange
+from insignia.perturb.predictors.flow import Flow
 from insignia.perturb.predictors.knn_embedding import NearestEmbeddings
 from insignia.perturb.predictors.matching_mean import MatchingMean
 from insignia.perturb.predictors.pairwise_ridge import PairwiseRidge
@@ -13,6 +14,7 @@ from insignia.perturb.predictors.ridge_onehot import RidgeOneHot
 __all__ = [
     "Additive",
     "Bilinear",
+    "Flow",
     "MatchingMean",
     "NearestEmbeddings",
     "NoChange",

@@ -1,0 +1,1 @@
+"""Flow matching from control cells to perturbed cells, conditioned on a set of perturbed genes."""

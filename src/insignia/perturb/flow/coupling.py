@@ -1,0 +1,56 @@
+"""Which control cell is paired with which perturbed cell in a training step."""
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+from scipy.special import logsumexp
+
+from insignia.core.registry import Registry
+
+__all__ = ["couplings", "independent", "optimal", "squared_distances"]
+
+Coupling = Callable[[np.ndarray, np.ndarray, np.random.Generator], np.ndarray]
+"""(cells, latent) sources and as many targets -> (cells,) the target of each source."""
+
+couplings: Registry[Coupling] = Registry("coupling")
+
+_EPSILON: Final = 0.05
+_ITERATIONS: Final = 200
+
+
+def squared_distances(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """(sources, targets) squared Euclidean distances."""
+    square: np.ndarray = (source**2).sum(1)[:, None] + (target**2).sum(1)[None] - 2 * source @ target.T
+    return np.maximum(square, 0)
+
+
+@couplings.add("exact", source="doi:10.1007/978-3-540-71050-9, optimal transport of equal masses is an assignment")
+def optimal(source: np.ndarray, target: np.ndarray, rng: np.random.Generator) -> np.ndarray:  # noqa: ARG001
+    """Pair so that the sum of squared distances is least."""
+    return linear_sum_assignment(squared_distances(source, target))[1]  # type: ignore[no-any-return]
+
+
+@couplings.add("sinkhorn", source="arXiv:1306.0895, stabilised in logarithms; regularisation 0.05 of the mean cost")
+def sinkhorn(source: np.ndarray, target: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Draw a target for each source from the entropic plan."""
+    log_plan = _log_plan(squared_distances(source, target))
+    chance = np.exp(log_plan - logsumexp(log_plan, axis=1, keepdims=True))
+    drawn = (rng.random((len(source), 1)) >= np.cumsum(chance, axis=1)).sum(axis=1)
+    return np.minimum(drawn, len(target) - 1)
+
+
+@couplings.add("independent", source="no transport: the control that shows what coupling is worth")
+def independent(source: np.ndarray, target: np.ndarray, rng: np.random.Generator) -> np.ndarray:  # noqa: ARG001
+    """Pair at random."""
+    return rng.permutation(len(target))
+
+
+def _log_plan(cost: np.ndarray) -> np.ndarray:
+    kernel = -cost / max(_EPSILON * cost.mean(), 1e-12)
+    left, right = np.zeros((len(cost), 1)), np.zeros((1, cost.shape[1]))
+    for _ in range(_ITERATIONS):
+        left = -logsumexp(kernel + right, axis=1, keepdims=True)
+        right = -logsumexp(kernel + left, axis=0, keepdims=True)
+    return np.asarray(kernel + left + right)

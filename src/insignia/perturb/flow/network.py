@@ -1,0 +1,128 @@
+"""The networks of the flow: a set encoder of conditions, and a velocity that is exactly zero without a perturbation."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from insignia.perturb.flow.tokens import Tokens
+
+__all__ = ["FlowNetwork", "SetEncoder", "VelocityNetwork"]
+
+_TIME_FEATURES = 16
+_GENE_DROPOUT = 0.5
+
+
+class SetEncoder(nn.Module):
+    """Encode a set of perturbations: the sum of its tokens, and an attention over them for interactions.
+
+    The order of the tokens and empty slots change nothing, and an empty set is encoded as zero.
+
+    Parameters
+    ----------
+    n_dimensions
+        Length of a gene's vector.
+    n_genes
+        Genes that were perturbed in training; each has a learned vector beside its embedding, which is dropped half of
+        the time in training, so that the embedding alone is trained too.
+    n_extra
+        Further features of a token.
+    width
+        Length of the code.
+    """
+
+    def __init__(self, n_dimensions: int, n_genes: int, n_extra: int, width: int) -> None:
+        super().__init__()
+        self.from_vector = nn.Linear(n_dimensions, width, bias=False) if n_dimensions else None
+        self.from_extra = nn.Linear(n_extra, width, bias=False)
+        self.learned = nn.Embedding(n_genes + 1, width, padding_idx=0)
+        nn.init.normal_(self.learned.weight, std=0.1)
+        with torch.no_grad():
+            self.learned.weight[0] = 0
+        self.mix = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
+        self.query = nn.Linear(width, width, bias=False)
+        self.key = nn.Linear(width, width, bias=False)
+        self.value = nn.Linear(width, width, bias=False)
+        self.interaction = nn.Linear(width, width, bias=False)
+        nn.init.zeros_(self.interaction.weight)
+
+    def forward(self, tokens: Tokens) -> Tensor:
+        """(conditions, width)."""
+        learned = self.learned(tokens.gene)
+        if self.training and self.from_vector is not None:
+            learned = learned * (torch.rand(learned.shape[:2], device=learned.device) > _GENE_DROPOUT)[..., None]
+        token = learned + self.from_extra(tokens.extra)
+        if self.from_vector is not None:
+            token = token + self.from_vector(tokens.vector)
+        filled = tokens.filled[..., None].to(token.dtype)
+        token = (token + self.mix(token)) * filled
+        return token.sum(1) + self._interaction(token, tokens.filled)
+
+    def _interaction(self, token: Tensor, filled: Tensor) -> Tensor:
+        """Attention of each token over the others; a single perturbation has none."""
+        scores = self.query(token) @ self.key(token).transpose(1, 2) / math.sqrt(token.shape[-1])
+        other = ~torch.eye(token.shape[1], dtype=torch.bool, device=token.device)
+        weights = torch.sigmoid(scores) * (filled[:, None] & filled[:, :, None] & other)
+        mixed = torch.tanh(weights @ self.value(token)) * token
+        return self.interaction(mixed.sum(1))  # type: ignore[no-any-return]
+
+
+class VelocityNetwork(nn.Module):
+    """Velocity of a point at a time under a condition: a residual network and a linear part.
+
+    Parameters
+    ----------
+    latent, width, depth
+        Dimensions of a point, of the hidden layers, and number of blocks.
+    n_contexts
+        Cell contexts, each with a learned offset.
+    """
+
+    def __init__(self, latent: int, width: int, depth: int, n_contexts: int) -> None:
+        super().__init__()
+        self.enter = nn.Linear(latent + _TIME_FEATURES, width)
+        self.condition = nn.Linear(width, width)
+        self.context = nn.Embedding(n_contexts + 1, width)
+        self.blocks = nn.ModuleList(
+            nn.Sequential(nn.LayerNorm(width), nn.SiLU(), nn.Linear(width, width)) for _ in range(depth)
+        )
+        self.leave = nn.Linear(width, latent)
+        self.linear = nn.Linear(width, latent, bias=False)
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.context.weight)
+
+    def forward(self, point: Tensor, time: Tensor, code: Tensor, context: Tensor) -> Tensor:
+        """(cells, latent) points, (cells,) times, (cells, width) codes, (cells,) contexts -> (cells, latent)."""
+        hidden = self.enter(torch.cat([point, _time_features(time)], dim=1))
+        hidden = hidden + self.condition(code) + self.context(context)
+        for block in self.blocks:
+            hidden = hidden + block(hidden)
+        return self.leave(hidden) + self.linear(code)  # type: ignore[no-any-return]
+
+
+class FlowNetwork(nn.Module):
+    """Set encoder and velocity together.
+
+    Parameters
+    ----------
+    null
+        ``"subtract"`` takes away what the velocity would be without a perturbation, so that control cells stay exactly
+        where they are; ``"none"`` leaves the velocity as it is.
+    """
+
+    def __init__(self, encoder: SetEncoder, velocity: VelocityNetwork, *, null: str = "subtract") -> None:
+        super().__init__()
+        self.encoder, self.velocity, self.null = encoder, velocity, null
+
+    def forward(self, point: Tensor, time: Tensor, code: Tensor, context: Tensor) -> Tensor:
+        """Velocity, (cells, latent)."""
+        moved = self.velocity(point, time, code, context)
+        if self.null == "subtract":
+            moved = moved - self.velocity(point, time, torch.zeros_like(code), context)
+        return moved  # type: ignore[no-any-return]
+
+
+def _time_features(time: Tensor) -> Tensor:
+    frequencies = math.pi * torch.arange(1, _TIME_FEATURES // 2 + 1, device=time.device, dtype=time.dtype) / 2
+    angles = time[:, None] * frequencies
+    return torch.cat([angles.sin(), angles.cos()], dim=1)

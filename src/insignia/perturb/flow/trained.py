@@ -1,0 +1,126 @@
+"""One trained flow on a screen: latent space, tokens and network."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from insignia.core.errors import InputError
+from insignia.data.condition import Condition
+from insignia.data.perturbation import PerturbationData
+from insignia.perturb.flow.coupling import couplings
+from insignia.perturb.flow.network import FlowNetwork, SetEncoder, VelocityNetwork
+from insignia.perturb.flow.objective import FlowObjective, LatentGroups
+from insignia.perturb.flow.options import FlowOptions
+from insignia.perturb.flow.sampler import carry
+from insignia.perturb.flow.tokens import TokenTable
+from insignia.perturb.latent import PCALatent
+from insignia.training import TrainOptions, fit
+
+__all__ = ["TrainedFlow", "train_flow"]
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedFlow:
+    """A flow that can carry cells.
+
+    Parameters
+    ----------
+    latent
+        Space in which cells move.
+    table
+        How conditions become tokens.
+    network
+        In evaluation mode.
+    contexts
+        Contexts that were trained.
+    epochs
+        For how long it was trained, or how long was best.
+    """
+
+    latent: PCALatent
+    table: TokenTable
+    network: FlowNetwork
+    contexts: tuple[str, ...]
+    epochs: int
+
+    @torch.no_grad()
+    def shift(self, condition: Condition, context: str, source: np.ndarray, *, n_steps: int) -> np.ndarray:
+        """Carry control cells, (cells, genes) log expression, and return by how much each changes."""
+        start = torch.from_numpy(self.latent.encode(source))
+        place = 1 + self.contexts.index(context) if context in self.contexts else 0
+        code = self.network.encoder(self.table.tokens([condition]))
+        end = carry(self.network, start, code, torch.full((len(start),), place), n_steps=n_steps)
+        return self.latent.decode_shift((end - start).numpy())
+
+
+def train_flow(
+    data: PerturbationData,
+    table: TokenTable,
+    options: FlowOptions,
+    *,
+    epochs: int,
+    seed: int,
+    left_out: Sequence[Condition] = (),
+    show_progress: bool | None = None,
+) -> TrainedFlow:
+    """Train one flow on the cells of a screen.
+
+    Parameters
+    ----------
+    data
+        The screen.
+    table
+        Tokens; its learned genes should be those of the conditions that are trained.
+    options
+        How.
+    epochs
+        For how long, at most.
+    seed
+        Of weights, batches and noise.
+    left_out
+        Conditions that are not trained on and tell how long to train; without any, the length is `epochs`.
+    show_progress
+        `None` shows a bar when standard error is a terminal.
+
+    Raises
+    ------
+    InputError
+        Nothing perturbed is left to train on.
+    """
+    train = data.without(left_out)
+    latent = PCALatent.fit(train, options.n_latent, seed=seed)
+    groups = LatentGroups.make(train, latent.encode(train.expression), table)
+    if not len(groups):
+        raise InputError("No perturbed cells are left to train a flow on.")
+    held = None
+    if left_out:
+        rest = data.without([one for one in data.conditions if not one.is_control and one not in set(left_out)])
+        held = LatentGroups.make(rest, latent.encode(rest.expression), table)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        encoder = SetEncoder(table.n_dimensions, len(table.genes), len(table.kinds) + 1, options.width)
+        velocity = VelocityNetwork(latent.size, options.width, options.depth, len(data.contexts))
+        network = FlowNetwork(encoder, velocity, null=options.null)
+    objective = FlowObjective(
+        groups,
+        couplings[options.coupling],
+        n_groups=options.n_groups,
+        n_cells=options.n_cells,
+        n_steps=options.steps_per_epoch,
+        noise=options.noise,
+        left_out=held,
+    )
+    training = TrainOptions(
+        epochs=epochs,
+        learning_rate=options.learning_rate,
+        weight_decay=1e-3,
+        patience=0,
+        min_improvement=0.0,
+        ema_decay=0.98,
+        keep="best" if left_out else "last",
+    )
+    result = fit(network, objective, training, seed=seed, show_progress=show_progress)
+    network.requires_grad_(False)
+    return TrainedFlow(latent, table, network, data.contexts, result.best_epoch + 1)

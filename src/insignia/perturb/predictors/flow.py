@@ -1,0 +1,202 @@
+"""The flow: cells carried from control to perturbed, for seen and unseen genes and their combinations."""
+
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+
+from insignia.data.condition import Condition
+from insignia.data.gene_priors import GenePriors
+from insignia.data.perturbation import PerturbationData
+from insignia.perturb.condition_vectors import ConditionVectors, check_on_missing
+from insignia.perturb.contract import Effect, Predictor, predictors
+from insignia.perturb.effects import group_effects
+from insignia.perturb.flow.options import FlowOptions
+from insignia.perturb.flow.tokens import TokenTable
+from insignia.perturb.flow.trained import TrainedFlow, train_flow
+from insignia.perturb.flow.trust import LeftOut, Trust, fit_trust, left_out_parts
+from insignia.perturb.predictors.ridge_onehot import RidgeOneHot
+
+__all__ = ["Flow"]
+
+_REFERENCE_CELLS = 256
+
+
+class Flow(Predictor):
+    """Flow matching in principal components, conditioned on the set of perturbed genes.
+
+    Genes are left out in turn to choose how long to train and how far to trust the flow beside the additive answer and
+    the mean of all perturbations; then it is trained on everything.
+
+    Parameters
+    ----------
+    options
+        Fields of `FlowOptions`.
+
+    References
+    ----------
+    Flow matching: arXiv:2210.02747; the task and its set encoder follow the ideas of arXiv:2602.04901.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        self.options = FlowOptions(**options)
+        check_on_missing(self.options.on_missing)
+
+    def fit(
+        self,
+        data: PerturbationData,
+        *,
+        priors: GenePriors | None = None,
+        seed: int = 0,
+        show_progress: bool | None = None,
+    ) -> "Flow":
+        """Learn from a screen."""
+        self._effects = group_effects(data)
+        self._known = RidgeOneHot().fit(data)
+        self._controls = {context: _dense_controls(data, context) for context in {c for _, c in data.groups}}
+        self._table = _token_table(data, priors)
+        self.trust, epochs = self._left_out_genes(data, seed, show_progress)
+        self._members = [
+            train_flow(data, self._table, self.options, epochs=epochs, seed=seed + member, show_progress=show_progress)
+            for member in range(self.options.n_members)
+        ]
+        return self
+
+    def effect(self, condition: Condition, context: str) -> Effect:
+        """Predict the mean effect of a condition."""
+        missing = self._without_vector(condition)
+        if missing:
+            return Effect(self._effects.mean, "fallback", note=f"no embedding of {', '.join(missing)}")
+        if condition.is_control:
+            return Effect(np.zeros(self._effects.delta.shape[1]))
+        raw = np.array([self._raw(member, condition, context) for member in self._members])
+        mixed = np.array([self._mix(condition, context, delta) for delta in raw])
+        return Effect(mixed.mean(axis=0), sd=mixed.std(axis=0) if len(mixed) > 1 else None, facts=self.trust.to_dict())
+
+    def cells(
+        self,
+        condition: Condition,
+        context: str,
+        source: np.ndarray,
+        *,
+        rng: np.random.Generator,
+    ) -> np.ndarray:
+        """Carry control cells, each by one of the trained networks, and move them to the predicted mean."""
+        if condition.is_control:
+            return source
+        if self._without_vector(condition):
+            return super().cells(condition, context, source, rng=rng)
+        delta = self.effect(condition, context).delta
+        moved = np.empty_like(source)
+        member_of = rng.integers(len(self._members), size=len(source))
+        for number, member in enumerate(self._members):
+            here = member_of == number
+            if here.any():
+                shift = member.shift(condition, context, source[here], n_steps=self.options.solver_steps)
+                moved[here] = (
+                    source[here] + shift + (delta - self._raw(member, condition, context)).astype(source.dtype)
+                )
+        return np.maximum(moved, 0)
+
+    def describe(self) -> dict[str, Any]:
+        """Options, length of training and trust."""
+        return asdict(self.options) | {"trained_epochs": self._members[0].epochs, "trust": self.trust.to_dict()}
+
+    def _left_out_genes(self, data: PerturbationData, seed: int, show_progress: bool | None) -> tuple[Trust, int]:
+        """Leave genes out in turn, and learn from them how far to trust the flow and how long to train it."""
+        parts = left_out_parts(data.conditions, self.options.n_folds, np.random.default_rng(seed))
+        if not self.options.n_folds or not parts or self._table.vectors is None:
+            return Trust(), self.options.epochs
+        results, lengths = [], []
+        for number, held in enumerate(parts):
+            train = data.without(held)
+            table = replace(self._table, genes=_genes(train))
+            flow = train_flow(
+                data,
+                table,
+                self.options,
+                epochs=self.options.epochs,
+                seed=seed + 1000 + number,
+                left_out=held,
+                show_progress=show_progress,
+            )
+            lengths.append(flow.epochs)
+            results += self._compare(flow, train, held)
+        return fit_trust(results), int(np.ceil(np.mean(lengths)))
+
+    def _compare(self, flow: TrainedFlow, train: PerturbationData, held: list[Condition]) -> list[LeftOut]:
+        effects, known = group_effects(train), RidgeOneHot().fit(train)
+        found = []
+        for condition in held:
+            for context in self._measured_in(condition):
+                if self._table.vectors is None or self._table.vectors.missing(condition):
+                    continue
+                raw = flow.shift(condition, context, self._controls[context], n_steps=self.options.solver_steps)
+                answer, n_unseen = _seen_part(known, condition, context, flow.table)
+                measured = self._effects.of(condition, context)
+                assert measured is not None
+                found.append(LeftOut(answer, effects.mean, raw.mean(axis=0), measured, n_unseen))
+        return found
+
+    def _measured_in(self, condition: Condition) -> list[str]:
+        pairs = zip(self._effects.conditions, self._effects.contexts, strict=True)
+        return [context for known, context in pairs if known == condition]
+
+    def _raw(self, member: TrainedFlow, condition: Condition, context: str) -> np.ndarray:
+        shift = member.shift(condition, context, self._controls[context], n_steps=self.options.solver_steps)
+        mean: np.ndarray = shift.mean(axis=0, dtype=np.float64)
+        return mean
+
+    def _mix(self, condition: Condition, context: str, raw: np.ndarray) -> np.ndarray:
+        known, n_unseen = _seen_part(self._known, condition, context, self._table)
+        return self.trust.combine(known, self._effects.mean, raw, n_unseen=n_unseen)
+
+    def _without_vector(self, condition: Condition) -> list[str]:
+        """Unseen genes without an embedding; refused unless a fall-back was asked for."""
+        unseen = [gene for gene in condition.genes if gene not in self._table.genes]
+        if self._table.vectors is not None:
+            missing = self._table.vectors.missing(condition)
+            unseen = [gene for gene in unseen if gene in missing]
+        if unseen and self.options.on_missing == "error":
+            _refuse(self._table, condition, unseen)
+        return unseen
+
+
+def _refuse(table: TokenTable, condition: Condition, unseen: list[str]) -> None:
+    from insignia.core.errors import GeneMatchError
+
+    where = "has no vector" if table.vectors is not None else "was not given, so there is no vector"
+    raise GeneMatchError(
+        f"The embedding {where} for {', '.join(unseen)}, perturbed in {condition} and never in training. Give another "
+        "one, or pass on_missing='mean' to predict the mean of all perturbations there, flagged as a fall-back."
+    )
+
+
+def _seen_part(known: RidgeOneHot, condition: Condition, context: str, table: TokenTable) -> tuple[np.ndarray, int]:
+    """Additive answer for the genes that were perturbed in training, and how many others there are."""
+    seen = tuple(part for part in condition.perturbations if part.gene in table.genes)
+    answer = known.effect(Condition(seen), context)
+    n_unseen = len(condition.perturbations) - len(seen)
+    if answer.status != "ok":
+        return np.zeros(len(answer.delta)), len(condition.perturbations)
+    return answer.delta, n_unseen
+
+
+def _token_table(data: PerturbationData, priors: GenePriors | None) -> TokenTable:
+    genes = _genes(data)
+    kinds = tuple(sorted({part.kind for one in data.conditions for part in one.perturbations}))
+    embedding = None if priors is None else priors.embedding
+    return TokenTable(None if embedding is None else ConditionVectors.fit(embedding, genes), genes, kinds)
+
+
+def _genes(data: PerturbationData) -> tuple[str, ...]:
+    return tuple(sorted({gene for condition in data.conditions for gene in condition.genes}))
+
+
+def _dense_controls(data: PerturbationData, context: str) -> np.ndarray:
+    rows = data.controls(context)
+    chosen = rows[np.linspace(0, len(rows) - 1, min(_REFERENCE_CELLS, len(rows))).astype(int)]
+    return np.asarray(data.expression[chosen].toarray())
+
+
+predictors.add("flow", source="arXiv:2210.02747, arXiv:2602.04901")(Flow)

@@ -62,7 +62,8 @@ class PCALatent:
 
     def encode(self, cells: csr_matrix | np.ndarray) -> np.ndarray:
         """(cells, genes) log expression -> (cells, latent) float32."""
-        return _project(cells, self.centre, self.components) / self.scale
+        encoded: np.ndarray = _project(cells, self.centre, self.components) / self.scale
+        return encoded
 
     def decode_shift(self, shift: np.ndarray) -> np.ndarray:
         """(cells, latent) displacement -> (cells, genes) change of log expression."""

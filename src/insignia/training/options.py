@@ -26,8 +26,8 @@ class TrainOptions:
     clip_norm
         Largest norm of the gradient.
     keep
-        ``"best"`` keeps the weights of the epoch with the least validation loss; ``"last"`` those of the last epoch, and
-        never stops early.
+        ``"best"`` keeps the weights of the epoch with the least validation loss; ``"last"`` those of the last epoch,
+        and never stops early.
     """
 
     epochs: int = 40

@@ -21,9 +21,9 @@ _ITERATIONS: Final = 200
 
 
 def squared_distances(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """(sources, targets) squared Euclidean distances."""
-    square: np.ndarray = (source**2).sum(1)[:, None] + (target**2).sum(1)[None] - 2 * source @ target.T
-    return np.maximum(square, 0)
+    """Return squared Euclidean distances, (sources, targets)."""
+    square = (source**2).sum(1)[:, None] + (target**2).sum(1)[None] - 2 * source @ target.T
+    return np.asarray(np.maximum(square, 0))
 
 
 @couplings.add("exact", source="doi:10.1007/978-3-540-71050-9, optimal transport of equal masses is an assignment")
@@ -38,7 +38,7 @@ def sinkhorn(source: np.ndarray, target: np.ndarray, rng: np.random.Generator) -
     log_plan = _log_plan(squared_distances(source, target))
     chance = np.exp(log_plan - logsumexp(log_plan, axis=1, keepdims=True))
     drawn = (rng.random((len(source), 1)) >= np.cumsum(chance, axis=1)).sum(axis=1)
-    return np.minimum(drawn, len(target) - 1)
+    return np.asarray(np.minimum(drawn, len(target) - 1))
 
 
 @couplings.add("independent", source="no transport: the control that shows what coupling is worth")

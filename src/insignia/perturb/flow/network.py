@@ -56,7 +56,8 @@ class SetEncoder(nn.Module):
             token = token + self.from_vector(tokens.vector)
         filled = tokens.filled[..., None].to(token.dtype)
         token = (token + self.mix(token)) * filled
-        return token.sum(1) + self._interaction(token, tokens.filled)
+        code: Tensor = token.sum(1) + self._interaction(token, tokens.filled)
+        return code
 
     def _interaction(self, token: Tensor, filled: Tensor) -> Tensor:
         """Attention of each token over the others; a single perturbation has none."""

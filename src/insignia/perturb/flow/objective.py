@@ -13,6 +13,7 @@ from insignia.perturb.flow.coupling import Coupling
 from insignia.perturb.flow.network import FlowNetwork
 from insignia.perturb.flow.sampler import carry
 from insignia.perturb.flow.tokens import Tokens, TokenTable
+from insignia.perturb.latent import PCALatent
 
 __all__ = ["FlowObjective", "LatentGroups", "mean_shifts", "spread"]
 
@@ -31,6 +32,8 @@ class LatentGroups:
         One condition a group.
     context
         (groups,) number of the context, from 1.
+    scale
+        (latent,) by which distances are weighed when training is judged, so that they are those of expression.
     """
 
     latent: np.ndarray
@@ -38,24 +41,26 @@ class LatentGroups:
     sources: list[np.ndarray]
     tokens: Tokens
     context: np.ndarray
+    scale: np.ndarray
 
     @classmethod
-    def make(cls, data: PerturbationData, latent: np.ndarray, table: TokenTable) -> "LatentGroups":
+    def make(cls, data: PerturbationData, latent: PCALatent, table: TokenTable) -> "LatentGroups":
         """Collect the perturbed groups of a screen."""
         groups = [(condition, context) for condition, context in data.groups if not condition.is_control]
         return cls(
-            latent,
+            latent.encode(data.expression),
             [data.rows(*group) for group in groups],
             [data.controls(context) for _, context in groups],
             table.tokens([condition for condition, _ in groups]),
             np.array([1 + data.contexts.index(context) for _, context in groups], dtype=np.int64),
+            latent.scale,
         )
 
     def __len__(self) -> int:
         return len(self.targets)
 
     def mean_shifts(self) -> np.ndarray:
-        """(groups, latent) mean of the perturbed cells minus that of their controls."""
+        """Return the mean of the perturbed cells minus that of their controls, (groups, latent)."""
         pairs = zip(self.targets, self.sources, strict=True)
         return np.array([self.latent[there].mean(0) - self.latent[here].mean(0) for there, here in pairs])
 
@@ -112,14 +117,16 @@ class FlowObjective:
         time = torch.rand(len(start), generator=generator)
         noise = self.noise * torch.randn(start.shape, generator=generator)
         point = torch.lerp(start, end, time[:, None]) + noise
-        return ((network(point, time, code, context) - (end - start)) ** 2).mean()
+        error: Tensor = network(point, time, code, context) - (end - start)
+        return error.square().mean()
 
     def validate(self, module: nn.Module) -> float:
         """Mean distance, over left-out groups, between where cells are carried on average and where they are."""
         if self.left_out is None:
             return 0.0
         shifts = mean_shifts(cast(FlowNetwork, module), self.left_out, n_steps=4, n_cells=64)
-        return float(np.linalg.norm(shifts - self.left_out.mean_shifts(), axis=1).mean())
+        off = (shifts - self.left_out.mean_shifts()) * self.groups.scale
+        return float(np.linalg.norm(off, axis=1).mean())
 
 
 def mean_shifts(network: FlowNetwork, groups: LatentGroups, *, n_steps: int, n_cells: int) -> np.ndarray:
@@ -130,7 +137,7 @@ def mean_shifts(network: FlowNetwork, groups: LatentGroups, *, n_steps: int, n_c
         start = torch.from_numpy(groups.latent[spread(sources, n_cells)])
         context = torch.full((len(start),), int(groups.context[group]))
         shifts.append((carry(network, start, code[group : group + 1], context, n_steps=n_steps) - start).mean(0))
-    return torch.stack(shifts).numpy()
+    return np.asarray(torch.stack(shifts).numpy())
 
 
 def spread(rows: np.ndarray, most: int) -> np.ndarray:

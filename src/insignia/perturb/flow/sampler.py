@@ -26,7 +26,7 @@ def carry(network: FlowNetwork, start: Tensor, code: Tensor, context: Tensor, *,
         Steps, of two evaluations each.
     """
     parts = []
-    for here in torch.arange(len(start)).split(_CHUNK):
+    for here in torch.split(torch.arange(len(start)), _CHUNK):
         codes = code.expand(len(here), -1) if len(code) == 1 else code[here]
         parts.append(_carry(network, start[here], codes, context[here], n_steps))
     return torch.cat(parts) if parts else start

@@ -91,13 +91,13 @@ def train_flow(
     """
     train = data.without(left_out)
     latent = PCALatent.fit(train, options.n_latent, seed=seed)
-    groups = LatentGroups.make(train, latent.encode(train.expression), table)
+    groups = LatentGroups.make(train, latent, table)
     if not len(groups):
         raise InputError("No perturbed cells are left to train a flow on.")
     held = None
     if left_out:
         rest = data.without([one for one in data.conditions if not one.is_control and one not in set(left_out)])
-        held = LatentGroups.make(rest, latent.encode(rest.expression), table)
+        held = LatentGroups.make(rest, latent, table)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         encoder = SetEncoder(table.n_dimensions, len(table.genes), len(table.kinds) + 1, options.width)

@@ -42,8 +42,10 @@ class Trust:
     def combine(self, known: np.ndarray, mean: np.ndarray, flow: np.ndarray, *, n_unseen: int) -> np.ndarray:
         """Mix the three answers, (genes,) each."""
         if n_unseen:
-            return known + self.mean_unseen * n_unseen * mean + self.flow_unseen * (flow - known)
-        return known + self.flow_seen * (flow - known)
+            mixed: np.ndarray = known + self.mean_unseen * n_unseen * mean + self.flow_unseen * (flow - known)
+        else:
+            mixed = known + self.flow_seen * (flow - known)
+        return mixed
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +78,7 @@ def fit_trust(results: Sequence[LeftOut]) -> Trust:
     """Fit the weights, from 0 to 1 each, by least squares over left-out conditions."""
     unseen = [one for one in results if one.n_unseen]
     seen = [one for one in results if not one.n_unseen]
-    weights = {}
+    weights: dict[str, float] = {}
     if unseen:
         means = np.concatenate([one.n_unseen * one.mean for one in unseen])
         flows = np.concatenate([one.flow - one.known for one in unseen])

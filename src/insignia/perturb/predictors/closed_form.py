@@ -1,6 +1,7 @@
 """What predictors of mean effects share: they learn from the effects of groups of cells, and have no network."""
 
 from abc import abstractmethod
+from typing import Self
 
 import numpy as np
 
@@ -25,7 +26,7 @@ class ClosedForm(Predictor):
         priors: GenePriors | None = None,
         seed: int = 0,
         show_progress: bool | None = None,  # noqa: ARG002 - takes no time
-    ) -> "ClosedForm":
+    ) -> Self:
         """Learn from the mean effects of a screen."""
         self.effects = group_effects(data)
         self.learn(priors, seed)

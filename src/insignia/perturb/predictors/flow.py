@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from insignia.core.errors import GeneMatchError
 from insignia.data.condition import Condition
 from insignia.data.gene_priors import GenePriors
 from insignia.data.perturbation import PerturbationData
@@ -96,7 +97,7 @@ class Flow(Predictor):
                 moved[here] = (
                     source[here] + shift + (delta - self._raw(member, condition, context)).astype(source.dtype)
                 )
-        return np.maximum(moved, 0)
+        return np.asarray(np.maximum(moved, 0))
 
     def describe(self) -> dict[str, Any]:
         """Options, length of training and trust."""
@@ -163,8 +164,6 @@ class Flow(Predictor):
 
 
 def _refuse(table: TokenTable, condition: Condition, unseen: list[str]) -> None:
-    from insignia.core.errors import GeneMatchError
-
     where = "has no vector" if table.vectors is not None else "was not given, so there is no vector"
     raise GeneMatchError(
         f"The embedding {where} for {', '.join(unseen)}, perturbed in {condition} and never in training. Give another "

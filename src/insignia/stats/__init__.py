@@ -2,6 +2,7 @@
 
 from insignia.stats.accuracy import column_correlation, mse_skill, variance_ratio
 from insignia.stats.autocorrelation import morans_i, neighbour_weights
+from insignia.stats.distances import energy_distance, energy_distance_sq, mmd_rbf
 from insignia.stats.hits import cutoff, rules
 from insignia.stats.intervals import coverage_by_bin, interval_coverage
 from insignia.stats.metrics import auroc
@@ -14,7 +15,10 @@ __all__ = [
     "column_correlation",
     "coverage_by_bin",
     "cutoff",
+    "energy_distance",
+    "energy_distance_sq",
     "interval_coverage",
+    "mmd_rbf",
     "morans_i",
     "mse_skill",
     "neighbour_weights",

@@ -142,4 +142,4 @@ def mean_shifts(network: FlowNetwork, groups: LatentGroups, *, n_steps: int, n_c
 
 def spread(rows: np.ndarray, most: int) -> np.ndarray:
     """Take at most some of the rows, evenly."""
-    return rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(int)]
+    return np.asarray(rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(int)])

@@ -8,6 +8,12 @@ from insignia.data import Condition, GeneEmbedding, GenePriors, simulate_screen
 from insignia.perturb import predictors
 
 CONTEXT = "context1"
+QUICK = {"flow": {"n_latent": 8, "width": 32, "epochs": 1, "steps_per_epoch": 4, "n_folds": 2, "n_groups": 4}}
+
+
+def make(name, **options):
+    """A predictor as it is registered, or small enough for a test."""
+    return predictors[name](**QUICK.get(name, {}), **options)
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +34,13 @@ def train(screen, unseen):
 
 
 @pytest.fixture(scope="module", params=sorted(predictors))
-def fitted(request, screen, train):
-    return predictors[request.param]().fit(train, priors=screen.priors)
+def name(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def fitted(name, screen, train):
+    return make(name).fit(train, priors=screen.priors)
 
 
 def shift(data, condition):
@@ -65,16 +76,16 @@ def test_cells_are_finite_and_never_negative(fitted, train):
     assert cells.min() >= 0
 
 
-def test_the_order_of_the_measured_genes_does_not_matter(fitted, screen, train):
+def test_the_order_of_the_measured_genes_does_not_matter(name, fitted, screen, train):
     order = np.random.default_rng(0).permutation(60)
     shuffled = type(train)(
         **{name: getattr(train, name) for name in train.__dataclass_fields__}
         | {"genes": tuple(np.array(train.genes)[order]), "expression": train.expression[:, order].tocsr()}
     )
-    again = type(fitted)().fit(shuffled, priors=screen.priors)
+    again = make(name).fit(shuffled, priors=screen.priors)
     pair = next(one for one in train.conditions if len(one.genes) == 2)
     expected = fitted.effect(pair, CONTEXT).delta[order]
-    np.testing.assert_allclose(again.effect(pair, CONTEXT).delta, expected, atol=1e-5)
+    np.testing.assert_allclose(again.effect(pair, CONTEXT).delta, expected, atol=1e-4)
 
 
 def test_a_gene_without_an_embedding_is_refused_or_flagged_and_never_the_control(screen, train):
@@ -82,12 +93,12 @@ def test_a_gene_without_an_embedding_is_refused_or_flagged_and_never_the_control
     matrix, _ = screen.priors.embedding.rows(known)
     priors = GenePriors(embedding=GeneEmbedding(tuple(known), matrix, "partly"))
     lost = Condition.of([screen.truth.targets[0]])
-    for name in predictors:
-        if not predictors[name].needs_embedding:
+    for name in sorted(predictors):
+        if not predictors[name].needs_embedding and name != "flow":
             continue
         with pytest.raises(GeneMatchError, match=f"no vector for {lost}"):
-            predictors[name]().fit(train, priors=priors).effect(lost, CONTEXT)
-        lenient = predictors[name](on_missing="mean").fit(train, priors=priors)
+            make(name).fit(train, priors=priors).effect(lost, CONTEXT)
+        lenient = make(name, on_missing="mean").fit(train, priors=priors)
         effect = lenient.effect(lost, CONTEXT)
         assert effect.status == "fallback"
         mean = predictors["perturbed_mean"]().fit(train).effect(lost, CONTEXT).delta

@@ -1,6 +1,7 @@
-"""What would a perturbation do: gene programs, and cells predicted after single and combined gene perturbations."""
+"""What would a perturbation do: cells predicted after single and combined gene perturbations."""
 
 import insignia.perturb.predictors  # noqa: F401 - registers
 from insignia.perturb.contract import Effect, Predictor, predictors
+from insignia.perturb.evaluation import METRICS, Scoreboard, benchmark
 
-__all__ = ["Effect", "Predictor", "predictors"]
+__all__ = ["METRICS", "Effect", "Predictor", "Scoreboard", "benchmark", "predictors"]

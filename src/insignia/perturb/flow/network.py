@@ -4,6 +4,7 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from insignia.perturb.flow.tokens import Tokens
 
@@ -69,7 +70,10 @@ class SetEncoder(nn.Module):
 
 
 class VelocityNetwork(nn.Module):
-    """Velocity of a point at a time under a condition: a residual network and a linear part.
+    """Velocity of a point at a time under a condition.
+
+    Every path through the network is multiplied by the code of the condition and has no constant of its own, so that
+    the velocity is exactly zero where nothing is perturbed: control cells stay where they are.
 
     Parameters
     ----------
@@ -82,45 +86,30 @@ class VelocityNetwork(nn.Module):
     def __init__(self, latent: int, width: int, depth: int, n_contexts: int) -> None:
         super().__init__()
         self.enter = nn.Linear(latent + _TIME_FEATURES, width)
-        self.condition = nn.Linear(width, width)
         self.context = nn.Embedding(n_contexts + 1, width)
-        self.blocks = nn.ModuleList(
-            nn.Sequential(nn.LayerNorm(width), nn.SiLU(), nn.Linear(width, width)) for _ in range(depth)
-        )
-        self.leave = nn.Linear(width, latent)
+        self.condition = nn.Linear(width, width, bias=False)
+        self.blocks = nn.ModuleList(nn.Sequential(nn.SiLU(), nn.Linear(width, width, bias=False)) for _ in range(depth))
+        self.leave = nn.Linear(width, latent, bias=False)
         self.linear = nn.Linear(width, latent, bias=False)
         nn.init.zeros_(self.linear.weight)
         nn.init.zeros_(self.context.weight)
 
     def forward(self, point: Tensor, time: Tensor, code: Tensor, context: Tensor) -> Tensor:
         """(cells, latent) points, (cells,) times, (cells, width) codes, (cells,) contexts -> (cells, latent)."""
-        hidden = self.enter(torch.cat([point, _time_features(time)], dim=1))
-        hidden = hidden + self.condition(code) + self.context(context)
+        place = self.enter(torch.cat([point, _time_features(time)], dim=1)) + self.context(context)
+        hidden = self.condition(code) * (1 + functional.silu(place))
         for block in self.blocks:
             hidden = hidden + block(hidden)
-        return self.leave(hidden) + self.linear(code)  # type: ignore[no-any-return]
+        velocity: Tensor = self.leave(hidden) + self.linear(code)
+        return velocity
 
 
 class FlowNetwork(nn.Module):
-    """Set encoder and velocity together.
+    """Set encoder and velocity, trained together."""
 
-    Parameters
-    ----------
-    null
-        ``"subtract"`` takes away what the velocity would be without a perturbation, so that control cells stay exactly
-        where they are; ``"none"`` leaves the velocity as it is.
-    """
-
-    def __init__(self, encoder: SetEncoder, velocity: VelocityNetwork, *, null: str = "subtract") -> None:
+    def __init__(self, encoder: SetEncoder, velocity: VelocityNetwork) -> None:
         super().__init__()
-        self.encoder, self.velocity, self.null = encoder, velocity, null
-
-    def forward(self, point: Tensor, time: Tensor, code: Tensor, context: Tensor) -> Tensor:
-        """Velocity, (cells, latent)."""
-        moved = self.velocity(point, time, code, context)
-        if self.null == "subtract":
-            moved = moved - self.velocity(point, time, torch.zeros_like(code), context)
-        return moved  # type: ignore[no-any-return]
+        self.encoder, self.velocity = encoder, velocity
 
 
 def _time_features(time: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from insignia.perturb.flow.network import FlowNetwork
+from insignia.perturb.flow.network import VelocityNetwork
 
 __all__ = ["carry"]
 
@@ -11,7 +11,7 @@ _CHUNK = 8192
 
 
 @torch.no_grad()
-def carry(network: FlowNetwork, start: Tensor, code: Tensor, context: Tensor, *, n_steps: int = 10) -> Tensor:
+def carry(network: VelocityNetwork, start: Tensor, code: Tensor, context: Tensor, *, n_steps: int = 10) -> Tensor:
     """Carry points from time 0 to 1 by the midpoint rule.
 
     Parameters
@@ -32,7 +32,7 @@ def carry(network: FlowNetwork, start: Tensor, code: Tensor, context: Tensor, *,
     return torch.cat(parts) if parts else start
 
 
-def _carry(network: FlowNetwork, point: Tensor, code: Tensor, context: Tensor, n_steps: int) -> Tensor:
+def _carry(network: VelocityNetwork, point: Tensor, code: Tensor, context: Tensor, n_steps: int) -> Tensor:
     step = 1.0 / n_steps
     for i in range(n_steps):
         time = torch.full((len(point),), i * step, device=point.device)

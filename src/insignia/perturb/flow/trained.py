@@ -1,6 +1,5 @@
 """One trained flow on a screen: latent space, tokens and network."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,15 +34,12 @@ class TrainedFlow:
         In evaluation mode.
     contexts
         Contexts that were trained.
-    epochs
-        For how long it was trained, or how long was best.
     """
 
     latent: PCALatent
     table: TokenTable
     network: FlowNetwork
     contexts: tuple[str, ...]
-    epochs: int
 
     @torch.no_grad()
     def shift(self, condition: Condition, context: str, source: np.ndarray, *, n_steps: int) -> np.ndarray:
@@ -51,7 +47,7 @@ class TrainedFlow:
         start = torch.from_numpy(self.latent.encode(source))
         place = 1 + self.contexts.index(context) if context in self.contexts else 0
         code = self.network.encoder(self.table.tokens([condition]))
-        end = carry(self.network, start, code, torch.full((len(start),), place), n_steps=n_steps)
+        end = carry(self.network.velocity, start, code, torch.full((len(start),), place), n_steps=n_steps)
         return self.latent.decode_shift((end - start).numpy())
 
 
@@ -60,9 +56,7 @@ def train_flow(
     table: TokenTable,
     options: FlowOptions,
     *,
-    epochs: int,
     seed: int,
-    left_out: Sequence[Condition] = (),
     show_progress: bool | None = None,
 ) -> TrainedFlow:
     """Train one flow on the cells of a screen.
@@ -75,12 +69,8 @@ def train_flow(
         Tokens; its learned genes should be those of the conditions that are trained.
     options
         How.
-    epochs
-        For how long, at most.
     seed
         Of weights, batches and noise.
-    left_out
-        Conditions that are not trained on and tell how long to train; without any, the length is `epochs`.
     show_progress
         `None` shows a bar when standard error is a terminal.
 
@@ -89,20 +79,15 @@ def train_flow(
     InputError
         Nothing perturbed is left to train on.
     """
-    train = data.without(left_out)
-    latent = PCALatent.fit(train, options.n_latent, seed=seed)
-    groups = LatentGroups.make(train, latent, table)
+    latent = PCALatent.fit(data, options.n_latent, seed=seed)
+    groups = LatentGroups.make(data, latent, table)
     if not len(groups):
-        raise InputError("No perturbed cells are left to train a flow on.")
-    held = None
-    if left_out:
-        rest = data.without([one for one in data.conditions if not one.is_control and one not in set(left_out)])
-        held = LatentGroups.make(rest, latent, table)
+        raise InputError("The screen has no perturbed cells to train a flow on.")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         encoder = SetEncoder(table.n_dimensions, len(table.genes), len(table.kinds) + 1, options.width)
         velocity = VelocityNetwork(latent.size, options.width, options.depth, len(data.contexts))
-        network = FlowNetwork(encoder, velocity, null=options.null)
+        network = FlowNetwork(encoder, velocity)
     objective = FlowObjective(
         groups,
         couplings[options.coupling],
@@ -110,17 +95,15 @@ def train_flow(
         n_cells=options.n_cells,
         n_steps=options.steps_per_epoch,
         noise=options.noise,
-        left_out=held,
     )
     training = TrainOptions(
-        epochs=epochs,
+        epochs=options.epochs,
         learning_rate=options.learning_rate,
         weight_decay=1e-3,
         patience=0,
-        min_improvement=0.0,
         ema_decay=0.98,
-        keep="best" if left_out else "last",
+        keep="last",
     )
-    result = fit(network, objective, training, seed=seed, show_progress=show_progress)
+    fit(network, objective, training, seed=seed, show_progress=show_progress)
     network.requires_grad_(False)
-    return TrainedFlow(latent, table, network, data.contexts, result.best_epoch + 1)
+    return TrainedFlow(latent, table, network, data.contexts)

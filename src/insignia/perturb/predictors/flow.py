@@ -26,8 +26,8 @@ _REFERENCE_CELLS = 256
 class Flow(Predictor):
     """Flow matching in principal components, conditioned on the set of perturbed genes.
 
-    Genes are left out in turn to choose how long to train and how far to trust the flow beside the additive answer and
-    the mean of all perturbations; then it is trained on everything.
+    Genes are left out in turn to learn how far to trust the flow beside the additive answer and the mean of all
+    perturbations; then it is trained on everything.
 
     Parameters
     ----------
@@ -56,9 +56,9 @@ class Flow(Predictor):
         self._known = RidgeOneHot().fit(data)
         self._controls = {context: _dense_controls(data, context) for context in {c for _, c in data.groups}}
         self._table = _token_table(data, priors)
-        self.trust, epochs = self._left_out_genes(data, seed, show_progress)
+        self.trust = self._left_out_genes(data, seed, show_progress)
         self._members = [
-            train_flow(data, self._table, self.options, epochs=epochs, seed=seed + member, show_progress=show_progress)
+            train_flow(data, self._table, self.options, seed=seed + member, show_progress=show_progress)
             for member in range(self.options.n_members)
         ]
         return self
@@ -100,30 +100,27 @@ class Flow(Predictor):
         return np.asarray(np.maximum(moved, 0))
 
     def describe(self) -> dict[str, Any]:
-        """Options, length of training and trust."""
-        return asdict(self.options) | {"trained_epochs": self._members[0].epochs, "trust": self.trust.to_dict()}
+        """Options and trust."""
+        return asdict(self.options) | {"trust": self.trust.to_dict()}
 
-    def _left_out_genes(self, data: PerturbationData, seed: int, show_progress: bool | None) -> tuple[Trust, int]:
-        """Leave genes out in turn, and learn from them how far to trust the flow and how long to train it."""
+    def _left_out_genes(self, data: PerturbationData, seed: int, show_progress: bool | None) -> Trust:
+        """Leave genes out in turn, and learn from them how far to trust the flow."""
         parts = left_out_parts(data.conditions, self.options.n_folds, np.random.default_rng(seed))
         if not self.options.n_folds or not parts or self._table.vectors is None:
-            return Trust(), self.options.epochs
-        results, lengths = [], []
+            return Trust()
+        results = []
         for number, held in enumerate(parts):
             train = data.without(held)
             table = replace(self._table, genes=_genes(train))
             flow = train_flow(
-                data,
+                train,
                 table,
                 self.options,
-                epochs=self.options.epochs,
                 seed=seed + 1000 + number,
-                left_out=held,
                 show_progress=show_progress,
             )
-            lengths.append(flow.epochs)
             results += self._compare(flow, train, held)
-        return fit_trust(results), int(np.ceil(np.mean(lengths)))
+        return fit_trust(results)
 
     def _compare(self, flow: TrainedFlow, train: PerturbationData, held: list[Condition]) -> list[LeftOut]:
         effects, known = group_effects(train), RidgeOneHot().fit(train)

@@ -1,0 +1,182 @@
+"""The flow: exact nulls, sets without order, couplings, trust, and that it finds what was planted."""
+
+from itertools import permutations
+
+import numpy as np
+import pytest
+import torch
+
+from insignia.core.errors import InputError
+from insignia.data import Condition, simulate_screen
+from insignia.data.perturbation_splits import stratum, unseen_genes_split
+from insignia.perturb import predictors
+from insignia.perturb.condition_vectors import ConditionVectors
+from insignia.perturb.effects import group_effects
+from insignia.perturb.flow.coupling import couplings, squared_distances
+from insignia.perturb.flow.network import FlowNetwork, SetEncoder, VelocityNetwork
+from insignia.perturb.flow.objective import FlowObjective, LatentGroups
+from insignia.perturb.flow.options import FlowOptions
+from insignia.perturb.flow.sampler import carry
+from insignia.perturb.flow.tokens import TokenTable
+from insignia.perturb.flow.trained import train_flow
+from insignia.perturb.flow.trust import LeftOut, Trust, fit_trust
+from insignia.perturb.latent import PCALatent
+from insignia.training import TrainOptions, fit
+
+SMALL = {"n_latent": 8, "width": 32, "epochs": 2, "steps_per_epoch": 10, "n_groups": 6}
+
+
+@pytest.fixture(scope="module")
+def screen():
+    return simulate_screen(
+        n_genes=60, n_programs=6, n_perturbations=12, n_doubles=12, n_controls=200, cells_per_condition=40, rng=0
+    )
+
+
+@pytest.fixture(scope="module")
+def table(screen):
+    targets = screen.truth.targets
+    return TokenTable(ConditionVectors.fit(screen.priors.embedding, targets), targets, ("",))
+
+
+@pytest.fixture(scope="module")
+def flow(screen, table):
+    return train_flow(screen.data, table, FlowOptions(**SMALL), seed=0, show_progress=False)
+
+
+def network(table, *, latent=8):
+    torch.manual_seed(0)
+    encoder = SetEncoder(table.n_dimensions, len(table.genes), len(table.kinds) + 1, 32)
+    velocity = VelocityNetwork(latent, 32, 2, 1)
+    torch.nn.init.normal_(encoder.interaction.weight)
+    torch.nn.init.normal_(velocity.linear.weight)
+    return FlowNetwork(encoder, velocity).eval()
+
+
+def test_the_control_moves_nothing_exactly(flow, screen):
+    source = screen.data.expression[:20].toarray()
+    assert np.array_equal(flow.shift(Condition(), "context1", source, n_steps=10), np.zeros_like(source))
+    pair = screen.truth.doubles[0]
+    assert np.abs(flow.shift(pair, "context1", source, n_steps=10)).max() > 1e-3
+
+
+def test_empty_slots_and_order_change_nothing(table, screen):
+    encoder = network(table).encoder
+    pair, single = screen.truth.doubles[0], Condition.of([screen.truth.targets[3]])
+    alone = encoder(table.tokens([single]))
+    padded = encoder(table.tokens([single, pair]))
+    torch.testing.assert_close(padded[:1], alone)
+    tokens = table.tokens([pair])
+    turned = type(tokens)(*(part.flip(1) for part in (tokens.vector, tokens.gene, tokens.extra, tokens.filled)))
+    torch.testing.assert_close(encoder(turned), encoder(tokens))
+
+
+def test_pairs_are_more_than_their_sum_once_interactions_are_learned(table, screen):
+    encoder = network(table).encoder
+    pair = screen.truth.doubles[0]
+    together, apart = encoder(table.tokens([pair])), encoder(table.tokens(pair.singles)).sum(0, keepdim=True)
+    assert not torch.allclose(together, apart, atol=1e-3)
+    torch.nn.init.zeros_(encoder.interaction.weight)
+    torch.testing.assert_close(encoder(table.tokens([pair])), apart, rtol=1e-4, atol=1e-5)
+
+
+def test_exact_coupling_is_the_cheapest_permutation():
+    rng = np.random.default_rng(0)
+    source, target = rng.normal(size=(6, 3)), rng.normal(size=(6, 3))
+    cost = squared_distances(source, target)
+    best = min(cost[np.arange(6), order].sum() for order in map(list, permutations(range(6))))
+    assert cost[np.arange(6), couplings["exact"](source, target, rng)].sum() == pytest.approx(best)
+
+
+def test_couplings_realise_what_they_promise_of_the_possible_saving():
+    rng = np.random.default_rng(0)
+    source, target = rng.normal(size=(100, 10)), 1 + rng.normal(size=(100, 10))
+    cost = squared_distances(source, target)
+
+    def mean_cost(name):
+        drawn = [cost[np.arange(100), couplings[name](source, target, rng)].mean() for _ in range(20)]
+        return np.mean(drawn)
+
+    saving = {name: (cost.mean() - mean_cost(name)) / (cost.mean() - mean_cost("exact")) for name in couplings}
+    assert saving["exact"] == 1
+    assert saving["sinkhorn"] > 0.8
+    assert abs(saving["independent"]) < 0.15
+    assert sorted(couplings["exact"](source, target, rng)) == list(range(100))
+
+
+def test_every_parameter_changes_within_ten_steps(screen, table):
+    latent = PCALatent.fit(screen.data, 8)
+    groups = LatentGroups.make(screen.data, latent, table)
+    module = network(table).requires_grad_(True)
+    before = {name: value.detach().clone() for name, value in module.named_parameters()}
+    objective = FlowObjective(groups, couplings["exact"], n_groups=12, n_cells=8, n_steps=10)
+    fit(module, objective, TrainOptions(epochs=1, keep="last"), seed=0, show_progress=False)
+    still = [name for name, value in module.named_parameters() if torch.equal(before[name], value)]
+    assert still == []
+
+
+def test_the_midpoint_rule_has_converged_at_ten_steps(flow, screen):
+    source = screen.data.expression[screen.data.controls("context1")].toarray()
+    pair = screen.truth.doubles[0]
+    few, many = (flow.shift(pair, "context1", source, n_steps=n).mean(axis=0) for n in (10, 100))
+    assert np.linalg.norm(few - many) < 0.01 * np.linalg.norm(many)
+
+
+def test_points_are_carried_alike_in_any_company(flow):
+    start = torch.randn(30, 8, generator=torch.Generator().manual_seed(0))
+    code = flow.network.encoder(flow.table.tokens([Condition.of([flow.table.genes[0]])]))
+    context = torch.ones(30, dtype=torch.long)
+    together = carry(flow.network.velocity, start, code, context)
+    alone = torch.cat([carry(flow.network.velocity, start[i : i + 1], code, context[:1]) for i in range(30)])
+    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
+
+
+def test_equal_seeds_give_equal_flows(screen, table):
+    first, second = (train_flow(screen.data, table, FlowOptions(**SMALL), seed=3) for _ in range(2))
+    for one, other in zip(first.network.parameters(), second.network.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_trust_falls_to_the_mean_when_the_flow_knows_nothing():
+    rng = np.random.default_rng(0)
+    mean, zero = rng.normal(size=40), np.zeros(40)
+    measured = [mean + 0.3 * rng.normal(size=40) for _ in range(20)]
+    noise = [LeftOut(zero, mean, 3 * rng.normal(size=40), one, 1) for one in measured]
+    blind = fit_trust(noise)
+    assert blind.flow_unseen < 0.05
+    assert blind.mean_unseen > 0.9
+    sure = fit_trust([LeftOut(zero, mean, one, one, 1) for one in measured])
+    assert sure.flow_unseen > 0.95
+    nothing = fit_trust([LeftOut(zero, mean, mean, 0.1 * rng.normal(size=40), 1) for _ in range(20)])
+    assert nothing.mean_unseen + nothing.flow_unseen < 0.2
+
+
+def test_trust_mixes_as_it_says():
+    known, mean, flow = np.array([1.0]), np.array([10.0]), np.array([5.0])
+    trust = Trust(mean_unseen=0.2, flow_unseen=0.5, flow_seen=0.25)
+    assert trust.combine(known, mean, flow, n_unseen=0) == 1 + 0.25 * 4
+    assert trust.combine(known, mean, flow, n_unseen=2) == 1 + 0.2 * 2 * 10 + 0.5 * 4
+
+
+def test_impossible_options_are_refused():
+    with pytest.raises(InputError, match="n_folds"):
+        predictors["flow"](n_folds=1)
+    with pytest.raises(KeyError, match="no coupling"):
+        predictors["flow"](coupling="best")
+
+
+def test_it_finds_the_effects_of_genes_it_has_not_seen(screen):
+    """Planted: the embedding tells the effects; shuffled, it tells nothing."""
+    split = unseen_genes_split(screen.data, share=0.25, rng=1)
+    test = [Condition.parse(unit) for unit in split.test]
+    train = screen.data.without(test)
+    truth = group_effects(screen.replicate)
+    unseen = [one for one in test if stratum(one, train.conditions) == "unseen single"]
+
+    def error(name, **options):
+        fitted = predictors[name](**options).fit(train, priors=screen.priors, show_progress=False)
+        found = [fitted.effect(one, "context1").delta - truth.of(one, "context1") for one in unseen]
+        return np.mean([np.linalg.norm(off) for off in found])
+
+    flow = error("flow", n_latent=20, width=64, epochs=4, steps_per_epoch=40, n_groups=8, n_folds=3)
+    assert flow < 0.9 * error("perturbed_mean")

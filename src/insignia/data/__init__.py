@@ -16,12 +16,13 @@ from insignia.data.readers import read, write_h5ad
 from insignia.data.screen import SimulatedScreen, simulate_screen
 from insignia.data.screen_world import ScreenOptions, ScreenWorld
 from insignia.data.section_image import SectionImage
-from insignia.data.section_readers import read_stack, read_stacks
+from insignia.data.section_readers import read_stack, read_stacks, stack_from_anndata
 from insignia.data.sections import Pose, Section, SectionStack
 from insignia.data.serial_options import DAMAGES, Handling, SerialOptions
 from insignia.data.serial_sections import simulate_donors, simulate_sections
 from insignia.data.serial_truth import SectionTruth, SimulatedStack, StackTruth
 from insignia.data.splits import Split, k_fold, known_sections_each, leave_one_out
+from insignia.data.stack_folder import write_stack
 from insignia.data.tables import write_table
 from insignia.data.tissue_fields import TISSUES
 from insignia.data.tissue_genes import GENE_GROUPS
@@ -74,7 +75,9 @@ __all__ = [
     "simulate_planted",
     "simulate_screen",
     "simulate_sections",
+    "stack_from_anndata",
     "standardise_obs",
     "write_h5ad",
+    "write_stack",
     "write_table",
 ]

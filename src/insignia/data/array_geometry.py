@@ -25,11 +25,24 @@ class SpotArray:
         Micrometres per unit of the array coordinates, along x and y.
     pitch_um
         Distance between neighbouring spots.
+    is_stated
+        Whether the distance is known, and not merely what is usual.
     """
 
     name: str
     step_um: tuple[float, float]
     pitch_um: float
+    is_stated: bool = True
+
+    def with_pitch(self, pitch_um: float | None) -> "SpotArray":
+        """Return the array with the distance that a caller states, if one is stated."""
+        if pitch_um is None:
+            return self
+        if not 0 < pitch_um < np.inf:
+            raise InputError(f"pitch_um must be positive, found {pitch_um}.")
+        share = pitch_um / self.pitch_um
+        step_um = (self.step_um[0] * share, self.step_um[1] * share)
+        return SpotArray("the array as pitch_um states it", step_um, float(pitch_um))
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,9 @@
-"""Spots and an image become a section, a set of sections a stack; what had to be assumed is put into words."""
+"""Spots and an image become a section, sections a stack; what had to be assumed is put into words."""
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -13,82 +12,18 @@ from scipy import sparse
 
 from insignia.core import keys
 from insignia.core.errors import DuplicateNames, InputError
-from insignia.data.array_geometry import SpotArray, check_pitch, fit_array
+from insignia.data.array_geometry import SpotArray
 from insignia.data.input_space import check_space
-from insignia.data.pixels import open_pixels
+from insignia.data.pixels import ArrayPixels, Pixels, open_pixels
 from insignia.data.section_image import SectionImage
 from insignia.data.section_readers.contract import ReadOptions
+from insignia.data.section_readers.raw import RawSection
+from insignia.data.section_readers.scale import find_scale
 from insignia.data.sections import Section, SectionStack
 
-__all__ = ["RawSection", "build_section", "build_stack", "natural"]
+__all__ = ["build_stack", "by_donor", "natural"]
 
-_STRETCHED: Final = 1.03
 _OUTSIDE: Final = 0.5
-
-
-@dataclass(frozen=True, eq=False)
-class RawSection:
-    """One section as its files hold it.
-
-    Parameters
-    ----------
-    name
-        Of the section.
-    spots
-        Names and annotations of the spots.
-    pixels
-        (spots, 2), x and y, in pixels of the image at its finest, or of the scan that there is no copy of.
-    array
-        (spots, 2) array coordinates, `None` where there are none.
-    counts
-        (spots, genes) or `None` where nothing was measured.
-    genes
-        Names and annotations of the genes.
-    image
-        The picture, if there is one.
-    image_shrink
-        Pixels of the positions along one pixel of the picture.
-    """
-
-    name: str
-    spots: pd.DataFrame
-    pixels: np.ndarray
-    array: np.ndarray | None = None
-    counts: Any = None
-    genes: pd.DataFrame | None = None
-    image: Path | np.ndarray | None = None
-    image_shrink: float = 1.0
-    notes: list[str] = field(default_factory=list)
-
-
-def build_section(raw: RawSection, z_um: float, platform: SpotArray, options: ReadOptions) -> tuple[Section, list[str]]:
-    """Put a section into micrometres.
-
-    Returns
-    -------
-    The section, and notes on what was estimated.
-
-    Raises
-    ------
-    InputError
-        Names repeat, values are no counts, positions are not numbers, or the scale cannot be right or found.
-    """
-    _check_names(raw)
-    notes = list(raw.notes)
-    image = _open(raw, options)
-    um_per_px = _scale(raw, image, platform, options, notes)
-    spots = AnnData(
-        sparse.csr_matrix((len(raw.spots), 0), dtype=np.float32) if raw.counts is None else raw.counts,
-        obs=raw.spots.copy(),
-        var=pd.DataFrame(index=pd.Index([], dtype=object)) if raw.genes is None else raw.genes.copy(),
-    )
-    spots.obs[keys.SECTION] = raw.name
-    spots.obsm[keys.SPATIAL] = raw.pixels * um_per_px
-    picture = None
-    if image is not None:
-        picture = SectionImage(image, um_per_px * raw.image_shrink)
-        _check_inside(raw.name, spots.obsm[keys.SPATIAL], picture, platform.pitch_um, notes)
-    return Section(raw.name, z_um, spots, picture), notes
 
 
 def build_stack(
@@ -99,7 +34,6 @@ def build_stack(
     *,
     places: Mapping[str, float] | None = None,
     thickness_um: float,
-    notes: Sequence[str] = (),
 ) -> SectionStack:
     """Order sections by depth and put them into micrometres.
 
@@ -108,32 +42,73 @@ def build_stack(
     name
         Of the stack.
     raws
-        The sections; those of which there is only an image are added from the options.
+        The sections.
     platform
         Whose array the spots lie on.
     places
         Place of each section in the series; without it, their order.
     thickness_um
         Assumed from one place to the next where the caller states nothing.
+
+    Raises
+    ------
+    InputError
+        Names repeat, values are no counts, positions are not numbers, or a scale cannot be right or found.
     """
     names = [raw.name for raw in raws]
-    places = places or {name: float(index) for index, name in enumerate(names)}
-    depths, said = _depths(names, places, options, thickness_um)
-    if options.pitch_um is not None:
-        share = options.pitch_um / platform.pitch_um
-        step_um = (platform.step_um[0] * share, platform.step_um[1] * share)
-        platform = SpotArray("the array that pitch_um states", step_um, options.pitch_um)
-    sections, told = [], [*notes, *said]
+    depths, notes = _depths(
+        names, places or dict(zip(names, map(float, range(len(names))), strict=True)), options, thickness_um
+    )
+    platform = platform.with_pitch(options.pitch_um)
+    sections = []
     for raw in raws:
-        section, noticed = build_section(raw, depths[raw.name], platform, options)
+        section, noticed = _build_section(raw, depths[raw.name], platform, options)
         sections.append(section)
-        told += [f"{raw.name}: {note}" for note in noticed]
-    return SectionStack(name, tuple(sections), platform.pitch_um, tuple(told))
+        notes += [f"{raw.name}: {note}" for note in noticed]
+    for what, absent in (
+        ("an image", [section.name for section in sections if section.image is None]),
+        ("counts", [section.name for section in sections if not section.is_measured]),
+    ):
+        if absent:
+            notes.append(f"without {what}: {', '.join(absent)}")
+    return SectionStack(name, tuple(sections), platform.pitch_um, tuple(notes))
+
+
+def by_donor(names: Sequence[str], default: str, options: ReadOptions) -> dict[str, list[str]]:
+    """Group sections by the donor that the caller states; without it, all belong to `default`."""
+    donors: dict[str, list[str]] = {}
+    for name in names:
+        donors.setdefault((options.donors or {}).get(name, default), []).append(name)
+    return {options.stack: donors[options.stack]} if options.stack in donors else donors
 
 
 def natural(name: str) -> tuple[tuple[int, str], ...]:
     """Sort key by which s10 comes after s9."""
     return tuple((int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name) if part)
+
+
+def _build_section(
+    raw: RawSection, z_um: float, platform: SpotArray, options: ReadOptions
+) -> tuple[Section, list[str]]:
+    _check(raw)
+    notes = list(raw.notes)
+    override = (options.images or {}).get(raw.name)
+    shrink = raw.image_shrink if override is None else 1.0
+    image = _open(raw.image if override is None else override)
+    um_per_px = find_scale(raw, image, shrink, platform, options.scale_of(raw.name), notes)
+    spots = AnnData(
+        sparse.csr_matrix((len(raw.spots), 0), dtype=np.float32) if raw.counts is None else raw.counts,
+        obs=raw.spots.copy(),
+        var=pd.DataFrame(index=pd.Index([], dtype=object)) if raw.genes is None else raw.genes.copy(),
+        obsm=dict(raw.features),
+    )
+    spots.obs[keys.SECTION] = raw.name
+    spots.obsm[keys.SPATIAL] = raw.pixels * um_per_px
+    picture = None
+    if image is not None:
+        picture = SectionImage(image, um_per_px * shrink)
+        _check_inside(raw.name, spots.obsm[keys.SPATIAL], picture, platform.pitch_um, notes)
+    return Section(raw.name, z_um, spots, picture), notes
 
 
 def _depths(
@@ -148,17 +123,17 @@ def _depths(
     step = thickness_um if options.thickness_um is None else options.thickness_um
     if not 0 < step < np.inf:
         raise InputError(f"thickness_um must be positive, found {step}.")
-    first = min(places[name] for name in names)
+    first = min(places.values())
     how = "as stated" if stated else "assumed: give z_um or thickness_um if you know better"
     return {name: (places[name] - first) * step for name in names}, [
         f"depth is the place in the series times {step:g} um, {how}"
     ]
 
 
-def _check_names(raw: RawSection) -> None:
+def _check(raw: RawSection) -> None:
     for what, index, advice in (
         ("spots", raw.spots.index, "Each spot or barcode is one row."),
-        ("genes", None if raw.genes is None else raw.genes.index, "Index genes by their ids, or add the rows up."),
+        ("genes", None if raw.genes is None else raw.genes.index, "Index genes by their ids, or add the columns up."),
     ):
         if index is not None and not index.is_unique:
             repeated = index[index.duplicated()].unique()
@@ -175,55 +150,10 @@ def _check_names(raw: RawSection) -> None:
         check_space(raw.counts, "counts", what=f"section {raw.name!r}", names=names)
 
 
-def _open(raw: RawSection, options: ReadOptions) -> Any:
-    chosen = (options.images or {}).get(raw.name, raw.image)
-    return open_pixels(chosen) if isinstance(chosen, str | Path) else chosen
-
-
-def _scale(raw: RawSection, image: Any, platform: SpotArray, options: ReadOptions, notes: list[str]) -> float:
-    """Micrometres per pixel of the positions: stated, or from the slope of the array, or from the image."""
-    fit = None if raw.array is None else fit_array(raw.array, raw.pixels, platform.step_um)
-    if fit is not None and fit.is_mirrored:
-        notes.append(
-            "the array of spots lies on the image as in a mirror: is the image flipped, or are x and y, or rows and "
-            "columns, exchanged in the table of positions?"
-        )
-    if fit is not None and fit.stretch > _STRETCHED:
-        notes.append(
-            f"the image is stretched: the scales of its sides differ by {fit.stretch - 1:.0%}, and their mean is used"
-        )
-    stated = options.scale_of(raw.name)
-    if stated is not None:
-        if not 0 < stated < np.inf:
-            raise InputError(f"um_per_px of section {raw.name!r} must be positive, found {stated}.")
-        if fit is not None:
-            check_pitch(raw.name, stated, fit.um_per_px, platform)
-        return float(stated)
-    if fit is not None:
-        notes.append(
-            f"um_per_px = {fit.um_per_px:.4g}, estimated from the slope of pixels against array coordinates "
-            f"({platform.name}, {platform.pitch_um:.0f} um from spot to spot)"
-        )
-        _compare(image, fit.um_per_px, raw, notes)
-        return fit.um_per_px
-    written = getattr(image, "um_per_px", None)
-    if written is not None:
-        notes.append(f"um_per_px = {written:.4g}, as the image file says")
-        return float(written) / raw.image_shrink
-    raise InputError(
-        f"The scale of section {raw.name!r} is not known: {len(raw.spots)} spots with"
-        f"{'' if raw.array is not None else 'out'} array coordinates are not enough to estimate it, and no image "
-        f"states it. Give um_per_px={{{raw.name!r}: ...}}."
-    )
-
-
-def _compare(image: Any, fitted: float, raw: RawSection, notes: list[str]) -> None:
-    written = getattr(image, "um_per_px", None)
-    if written is not None and abs(written / raw.image_shrink / fitted - 1) > 0.25:
-        notes.append(
-            f"the image file says um_per_px = {written / raw.image_shrink:.4g}, which does not fit the distance of the "
-            "spots and is not used; state um_per_px to decide"
-        )
+def _open(image: str | Path | np.ndarray | Pixels | None) -> Pixels | None:
+    if image is None or isinstance(image, Pixels):
+        return image
+    return open_pixels(image) if isinstance(image, str | Path) else ArrayPixels(image)
 
 
 def _check_inside(name: str, points: np.ndarray, image: SectionImage, pitch_um: float, notes: list[str]) -> None:

@@ -51,6 +51,10 @@ class ReadOptions:
             return self.um_per_px.get(section)
         return self.um_per_px
 
+    def only_images(self, found: Sequence[str]) -> list[str]:
+        """Names of the sections of which there is nothing but an image."""
+        return [name for name in self.images or () if name not in found]
+
     def choose(self, found: Sequence[str]) -> list[str]:
         """Return the sections to read of those that are there, in their order.
 
@@ -62,7 +66,7 @@ class ReadOptions:
         asked = list(self.sections) if self.sections is not None else list(found)
         scales = self.um_per_px if isinstance(self.um_per_px, Mapping) else {}
         for what, names in (("sections", asked), ("um_per_px", scales), ("z_um", self.z_um), ("donors", self.donors)):
-            absent = [name for name in names or () if name not in found]
+            absent = [name for name in names or () if name not in (*found, *self.only_images(found))]
             if absent:
                 raise InputError(
                     f"{what} names {', '.join(map(repr, absent[:5]))}, but the sections that are there are "

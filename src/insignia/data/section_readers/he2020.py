@@ -8,9 +8,10 @@ import pandas as pd
 
 from insignia.core.errors import FileFormatError, InputError
 from insignia.data.array_geometry import SpotArray
-from insignia.data.section_readers.assemble import RawSection, build_stack
+from insignia.data.section_readers.assemble import build_stack
 from insignia.data.section_readers.contract import ReadOptions, stack_readers
-from insignia.data.section_readers.her2st import join_counts
+from insignia.data.section_readers.raw import RawSection
+from insignia.data.section_readers.spot_tables import join_counts
 from insignia.data.section_readers.text_tables import as_table_error
 from insignia.data.sections import SectionStack
 

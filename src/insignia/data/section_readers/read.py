@@ -5,11 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from anndata import AnnData
+
 from insignia.core.errors import FileFormatError, InputError
+from insignia.data.section_readers.add_images import add_unmeasured
 from insignia.data.section_readers.contract import ReadOptions, StackReader, stack_readers
 from insignia.data.sections import SectionStack
 
-__all__ = ["read_stack", "read_stacks"]
+__all__ = ["read_stack", "read_stacks", "stack_from_anndata"]
 
 
 def read_stack(
@@ -126,12 +129,25 @@ def read_stacks(
     return _forget_others(_read(source, kind, options), known)
 
 
+def stack_from_anndata(sections: Mapping[str, AnnData] | Sequence[AnnData], **options: Any) -> SectionStack:
+    """Make a stack of AnnData objects, one a section, with ``obsm["spatial"]`` in pixels.
+
+    Parameters
+    ----------
+    sections
+        By name; those of a list are called s1, s2 and so on.
+    options
+        Of `read_stack`; give `images` and `um_per_px` where the objects hold neither an image nor array coordinates.
+    """
+    return read_stack(sections, kind="anndata", **options)
+
+
 def _read(source: Any, kind: str | None, options: ReadOptions) -> list[SectionStack]:
     if isinstance(source, str | Path):
         source = Path(source)
         if not source.exists():
             raise FileFormatError(f"There is nothing at {source}. Give the folder or file that holds the sections.")
-    return _reader(source, kind).read(source, options)
+    return add_unmeasured(_reader(source, kind).read(source, options), options)
 
 
 def _reader(source: Any, kind: str | None) -> StackReader:

@@ -1,0 +1,95 @@
+"""The folder that `write_stack` writes."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from insignia.core.errors import FileFormatError, InputError, InsigniaError
+from insignia.core.files import sha256_file
+from insignia.data.readers import read
+from insignia.data.section_image import SectionImage
+from insignia.data.section_readers.contract import ReadOptions, stack_readers
+from insignia.data.sections import Pose, Section, SectionStack
+from insignia.data.stack_folder import FORMAT, MANIFEST
+from insignia.data.transform import Transform
+
+__all__ = ["Native"]
+
+
+class Native:
+    """A stack as insignia writes it; poses, features and images come back as they were."""
+
+    needs = f"{MANIFEST} of format {FORMAT}"
+
+    def recognises(self, source: Any) -> bool:
+        """Whether the manifest is there."""
+        return isinstance(source, Path) and (source / MANIFEST).is_file()
+
+    def read(self, source: Any, options: ReadOptions) -> list[SectionStack]:
+        """Read the stack.
+
+        Raises
+        ------
+        FileFormatError
+            The manifest is not what it should be, or a file is not the one that was written.
+        InputError
+            The caller states what the folder already says.
+        """
+        stated = [
+            name for name in ("um_per_px", "pitch_um", "z_um", "thickness_um", "donors") if getattr(options, name)
+        ]
+        if stated:
+            raise InputError(f"{source} says all about its sections itself; leave out {', '.join(stated)}.")
+        manifest = source / MANIFEST
+        try:
+            record = json.loads(manifest.read_text(encoding="utf-8"))
+            if record["format"] != FORMAT:
+                raise FileFormatError(f"{manifest} is of format {record['format']!r}; this version reads {FORMAT!r}.")
+            found = {entry["name"]: entry for entry in record["sections"]}
+            chosen = options.choose(list(found))
+            sections = tuple(_section(source, found[name]) for name in chosen)
+            return [SectionStack(record["name"], sections, float(record["pitch_um"]), tuple(record["notes"]))]
+        except InsigniaError:
+            raise
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise FileFormatError(
+                f"{manifest} is damaged: {type(error).__name__} {error}. Write the stack again."
+            ) from error
+
+
+stack_readers.add("native")(Native())
+
+
+def _section(folder: Path, entry: Mapping[str, Any]) -> Section:
+    spots = _checked(folder, entry["spots"]["file"], entry["spots"]["sha256"])
+    return Section(
+        name=entry["name"],
+        z_um=float(entry["z_um"]),
+        spots=read(spots),
+        image=None if entry["image"] is None else _image(folder, entry["image"]),
+        pose=None if entry["pose"] is None else _pose(entry["pose"]),
+        is_virtual=bool(entry["is_virtual"]),
+    )
+
+
+def _image(folder: Path, entry: Mapping[str, Any]) -> SectionImage:
+    path = _checked(folder, entry["file"] if "file" in entry else entry["path"], entry["sha256"])
+    return SectionImage(path, float(entry["um_per_px"]))
+
+
+def _pose(entry: Mapping[str, Any]) -> Pose:
+    quality = {name: float(value) for name, value in entry["quality"].items()}
+    return Pose(Transform(np.array(entry["matrix"], dtype=np.float64)), entry["status"], entry["stage"], quality)
+
+
+def _checked(folder: Path, name: str, digest: str) -> Path:
+    """Return the path of a file that is there and has not changed."""
+    path = folder / name
+    if not path.is_file():
+        raise FileFormatError(f"{folder / MANIFEST} names {name}, and there is no file at {path}. Was it moved?")
+    if sha256_file(path) != digest:
+        raise FileFormatError(f"{path} is not the file that was written: its sha256 differs. Write the stack again.")
+    return path

@@ -8,11 +8,10 @@ from insignia.core import keys
 from insignia.core.errors import InputError
 from insignia.data import Section, SectionStack
 from insignia.spatial.contract import StackSpots
+from insignia.spatial.features.scaling import zscore_within_section
 from insignia.spatial.panel import Panel, normalise, panel_counts
 
 __all__ = ["assemble", "known_sections"]
-
-_CLIP = 4.0
 
 
 def known_sections(stack: SectionStack, known: Collection[str] | None = None) -> tuple[str, ...]:
@@ -108,18 +107,7 @@ def _features(sections: tuple[Section, ...], encoder: str) -> np.ndarray | None:
         return None
     width = lengths.pop()
     blank = [
-        np.full((s.spots.n_obs, width), np.nan) if a is None else _scaled(a)
+        np.full((s.spots.n_obs, width), np.nan) if a is None else zscore_within_section(a)
         for s, a in zip(sections, found, strict=True)
     ]
     return np.concatenate(blank).astype(np.float32)
-
-
-def _scaled(features: np.ndarray) -> np.ndarray:
-    """Z-score within a section, so that stain and scanner cancel; a spot with an unknown value is left out whole."""
-    complete = np.isfinite(features).all(axis=1)
-    scaled = np.full_like(features, np.nan)
-    if complete.any():
-        mean, sd = features[complete].mean(axis=0), features[complete].std(axis=0)
-        is_constant = sd <= 1e-9 * np.maximum(np.abs(mean), 1e-30)
-        scaled[complete] = np.clip((features[complete] - mean) / np.where(is_constant, np.inf, sd), -_CLIP, _CLIP)
-    return scaled

@@ -78,21 +78,26 @@ def leave_out(
     training: Sequence[StackSpots] = (),
     seed: int = 0,
 ) -> LeftOut | None:
-    """Hide each mask in turn and predict it; `None` without masks."""
+    """Hide each mask in turn and predict it from the other known spots; `None` without masks.
+
+    Spots that are not known take no part: they would cost time, and could only carry what known spots say.
+    """
     if not masks:
         return None
-    rows = [np.flatnonzero(mask) for mask in masks]
-    left = [spots.hide(mask) for mask in masks]
+    places = np.flatnonzero(spots.is_known)
+    known = spots.take(places)
+    rows = [np.flatnonzero(mask[places]) for mask in masks]
+    left = [known.hide(mask[places]) for mask in masks]
     guesses = [imputer.impute(stack, training=training, seed=seed) for stack in left]
     every = np.concatenate(rows)
     return LeftOut(
-        rows=every,
+        rows=places[every],
         fold=np.repeat(np.arange(len(masks)), [len(r) for r in rows]),
-        truth=spots.expression[every].astype(np.float64),
+        truth=known.expression[every].astype(np.float64),
         mean=np.concatenate([g.mean[r] for g, r in zip(guesses, rows, strict=True)]).astype(np.float64),
         sd=np.concatenate([g.sd[r] for g, r in zip(guesses, rows, strict=True)]).astype(np.float64),
         # rounded as predictions are, so that a constant prediction is seen to be one
         profile=np.stack([mean_and_sd(stack)[0].astype(np.float32) for stack in left]).astype(np.float64),
         support=np.concatenate([support_and_distance(s, r)[0] for s, r in zip(left, rows, strict=True)]),
-        section=spots.section[every],
+        section=known.section[every],
     )

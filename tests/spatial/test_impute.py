@@ -35,7 +35,7 @@ def test_the_layout_is_the_contract(imputed, stack):
     how = imputed.uns["imputation"]
     assert how["method"] == "kernel"
     assert list(how["known"]) == ["s0"]
-    assert {"mean", "nearest", "kernel", "ridge", "kernel, spots permuted"} <= set(how["baselines"].index)
+    assert {"mean", "nearest", "kernel", "propagate", "ridge", "kernel, spots permuted"} <= set(how["baselines"].index)
 
 
 def test_it_survives_h5ad(imputed, tmp_path):

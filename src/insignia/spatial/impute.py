@@ -24,7 +24,7 @@ def impute(
     stack: SectionStack,
     *,
     known: Collection[str] | None = None,
-    method: str | Imputer = "kernel",
+    method: str | Imputer = "blend",
     genes: int | Sequence[str] = 250,
     sections: str | Collection[str] = "unmeasured",
     features: str | None = "handcrafted",

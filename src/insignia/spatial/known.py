@@ -59,7 +59,8 @@ def known_neighbours(spots: StackSpots, of: np.ndarray, k: int) -> Neighbours:
 def mean_and_sd(spots: StackSpots, training: Sequence[StackSpots] = ()) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and standard deviation of each gene, (genes,) float64 each, over the known spots.
 
-    Without known spots, over the known spots of the training stacks, each stack counting the same.
+    Without known spots, over the known spots of the training stacks, each stack counting the same. One spot shows no
+    spread; 1 stands for it.
 
     Raises
     ------
@@ -73,6 +74,8 @@ def mean_and_sd(spots: StackSpots, training: Sequence[StackSpots] = ()) -> tuple
     if not seen:
         raise InputError("Nothing is known: name at least one measured section with known=, or give training stacks.")
     mean = np.mean([values.mean(axis=0) for values in seen], axis=0)
+    if sum(map(len, seen)) == 1:
+        return mean, np.ones_like(mean)
     return mean, np.sqrt(np.mean([((values - mean) ** 2).mean(axis=0) for values in seen], axis=0))
 
 

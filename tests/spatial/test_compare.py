@@ -222,3 +222,5 @@ def test_the_harness_refuses(stack):
         compare_imputers(stack, known=["s0", "s1", "s2"], methods=["mean"], genes=12)
     with pytest.raises(InputError, match="There is no section 'x'"):
         compare_imputers(stack, known=["x"], methods=["mean"])
+    with pytest.raises(InputError, match="Stack 'block' is among the training stacks"):
+        compare_imputers(stack, known=["s0"], methods=["mean"], training=[measured_stack(seed=1)])

@@ -9,6 +9,7 @@ import numpy as np
 import scipy
 
 from insignia import __version__
+from insignia.core.errors import InputError
 from insignia.core.files import sha256_text
 from insignia.data import SectionStack
 from insignia.spatial.assemble import assemble, known_sections
@@ -120,7 +121,7 @@ def compare_imputers(
     Raises
     ------
     InputError
-        No measured section is hidden, or a section has no pose.
+        No measured section is hidden, a section has no pose, or the stack itself is among those for training.
     UnknownName
         No such method.
     """
@@ -208,7 +209,18 @@ def make_job(
     training: Sequence[SectionStack],
     features: str | None,
 ) -> Job:
-    """Put together what all methods share: `seen` is what they are given, `stack` what they are scored with."""
+    """Put together what all methods share: `seen` is what they are given, `stack` what they are scored with.
+
+    Raises
+    ------
+    InputError
+        The stack itself is among those for training.
+    """
+    if stack.name in {block.name for block in training}:
+        raise InputError(
+            f"Stack {stack.name!r} is among the training stacks, whose counts are all seen, so that nothing of it "
+            "would be hidden. Leave it out, or give donors names of their own."
+        )
     spots = assemble(seen, panel, known=known, features=None)
     others = [assemble(block, panel, features=None) for block in training]
     reference = mean_and_sd(spots, others)[0].astype(np.float32)

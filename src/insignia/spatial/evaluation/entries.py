@@ -26,7 +26,7 @@ def chosen_methods(methods: Collection[str] | Mapping[str, str | Imputer] | None
 def baselines_and_methods(seen: SectionStack, chosen: Mapping[str, str | Imputer]) -> list[Entry]:
     """List the baselines, and the chosen methods that are not among them."""
     entries = [Entry("imputer", label, method, seen) for label, method in chosen.items() if label not in BASELINES]
-    return entries + [Entry("baseline", name, name, seen) for name in BASELINES if name in imputers]
+    return entries + [Entry("baseline", name, name, seen) for name in BASELINES]
 
 
 def control_entries(

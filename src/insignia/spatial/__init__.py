@@ -2,6 +2,17 @@
 
 from insignia.spatial.contract import Imputed, Imputer, StackSpots
 from insignia.spatial.features import features, precomputed, zscore_within_section
+from insignia.spatial.grid import GridOptions, lay_grids
 from insignia.spatial.impute import impute
 
-__all__ = ["Imputed", "Imputer", "StackSpots", "features", "impute", "precomputed", "zscore_within_section"]
+__all__ = [
+    "GridOptions",
+    "Imputed",
+    "Imputer",
+    "StackSpots",
+    "features",
+    "impute",
+    "lay_grids",
+    "precomputed",
+    "zscore_within_section",
+]

@@ -78,7 +78,7 @@ def _as_format_error(path: Path) -> Iterator[None]:
 def _channels(path: Path, series: Any) -> list[TiffPage]:
     """Pages, or planes of one page, that together make the colours of one level."""
     pages = list(series.pages)
-    axes = series.axes.lstrip("QIZT") if series.axes not in _AXES and set(series.shape[:-3]) <= {1} else series.axes
+    axes = "".join(axis for axis, size in zip(series.axes, series.shape, strict=True) if size > 1 or axis in "YX")
     if axes not in _AXES or not pages:
         raise FileFormatError(
             f"{path} holds an array with axes {series.axes} and shape {series.shape}. A section is one picture: "

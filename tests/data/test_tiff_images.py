@@ -21,6 +21,7 @@ def noise(height=150, width=190, seed=0):
 
 PIXELS = noise()
 GREY = PIXELS[:, :, 0]
+DEEP = (PIXELS.astype(np.uint16) << 8) + (255 - PIXELS)
 ALPHA = np.dstack([PIXELS, np.where(GREY > 128, 255, 0).astype(np.uint8)])
 
 KINDS = {
@@ -34,9 +35,9 @@ KINDS = {
         {"photometric": "rgb", "planarconfig": "separate", "tile": (32, 64), "compression": "zlib"},
     ),
     "big endian": (PIXELS, {"photometric": "rgb", "byteorder": ">"}),
-    "deep": (PIXELS.astype(np.uint16) * 257, {"photometric": "rgb"}),
-    "deep big endian": (PIXELS.astype(np.uint16) * 257, {"photometric": "rgb", "byteorder": ">", "tile": (64, 64)}),
-    "deep big endian plain": (PIXELS.astype(np.uint16) * 257, {"photometric": "rgb", "byteorder": ">"}),
+    "deep": (DEEP, {"photometric": "rgb"}),
+    "deep big endian": (DEEP, {"photometric": "rgb", "byteorder": ">", "tile": (64, 64)}),
+    "deep big endian plain": (DEEP, {"photometric": "rgb", "byteorder": ">"}),
     "bigtiff": (PIXELS, {"photometric": "rgb", "bigtiff": True, "tile": (64, 64), "compression": "zstd"}),
     "rgba": (ALPHA, {"photometric": "rgb", "extrasamples": ["unassalpha"], "tile": (64, 64), "compression": "zlib"}),
     "grey": (GREY, {"photometric": "minisblack"}),

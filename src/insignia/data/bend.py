@@ -79,7 +79,10 @@ class Bend:
         from scipy.ndimage import map_coordinates
 
         place = ((points - self.origin_um) / self.spacing_um).T[::-1]
-        return np.column_stack([map_coordinates(u, place, order=1, mode="nearest") for u in self.displacement.T.swapaxes(1, 2)])
+        moved = np.column_stack(
+            [map_coordinates(u, place, order=1, mode="nearest") for u in self.displacement.T.swapaxes(1, 2)]
+        )
+        return np.asarray(moved)
 
     def _back(self, points: np.ndarray) -> np.ndarray:
         """Solve ``z + u(z) = points`` by repeated substitution."""
@@ -87,7 +90,7 @@ class Bend:
         for _ in range(_STEPS):
             before, found = found, points - self._at(found)
             if np.abs(found - before).max(initial=0.0) < 1e-5 * self.spacing_um:
-                return found
+                return np.asarray(found)
         raise InputError(
             f"These displacements have no inverse (smallest Jacobian {self.smallest_jacobian:.2f}): the plane folds. "
             "Register with a smoother transform."

@@ -4,7 +4,6 @@ import numpy as np
 
 from insignia.core.errors import InputError
 from insignia.core.optional import need
-from insignia.data.bend import Bend
 from insignia.data.transform import Transform
 
 __all__ = ["warp"]

@@ -11,16 +11,18 @@ from insignia.spatial.registration.refine import RefineOptions, refine
 from insignia.spatial.registration.rotation import Start, rotation_search
 from insignia.spatial.registration.views import Level, View
 
-__all__ = ["PairResult", "register_pair"]
+__all__ = ["ANOTHER_ROTATION", "PairResult", "register_pair"]
 
-COARSE_UM: Final = 32.0
-COARSE: Final = RefineOptions(outline_weight=3.0, reach_um=400.0, iterations=15)
-FINE: Final = (
-    (16.0, RefineOptions(outline_weight=2.0, reach_um=200.0)),
-    (8.0, RefineOptions(outline_weight=2.0, reach_um=100.0)),
-)
 _STARTS_EVERY: Final = 5
 _KEPT: Final = 3
+_REACH: Final = 12.5
+"""Pixels from which outlines pull."""
+
+_LEAST_OVERLAP: Final = 0.4
+_SCALES: Final = (0.8, 1.25)
+_MARGIN: Final = 0.28
+_IOU_MARGIN: Final = 0.1
+_IOU_MARGIN_ALONE: Final = 0.01
 ANOTHER_ROTATION: Final = 30.0
 """Degrees from which a pose counts as another one."""
 
@@ -36,7 +38,9 @@ class PairResult:
     stage
         What was kept: ``"mask"``, ``"ecc"`` ...
     agreement
-        At 16 micrometres per pixel.
+        At the resolution at which stages are compared.
+    found
+        Agreement of the pose at the low resolution at which rotations were compared.
     others
         Agreement of what the other rotations were refined to.
     mirrored
@@ -48,27 +52,40 @@ class PairResult:
     transform: Transform
     stage: str
     agreement: Agreement
+    found: Agreement
     others: tuple[Agreement, ...]
     mirrored: Agreement | None = None
     stages: dict[str, Agreement] = field(default_factory=dict)
 
     @property
     def margin(self) -> float:
-        """By how much the best other rotation falls behind, in the score of `Agreement`."""
-        return self.coarse_score - max((other.score for other in self.others), default=0.0)
+        """By how much the best other rotation falls behind, in overlap and correlation together."""
+        return self.found.score - max((other.score for other in self.others), default=0.0)
 
     @property
-    def coarse_score(self) -> float:
-        """Score at the resolution at which rotations are compared."""
-        return self.stages["coarse"].score if "coarse" in self.stages else self.agreement.score
+    def ncc_margin(self) -> float:
+        """By how much the correlation of the best other rotation falls behind; NaN without pictures."""
+        return self.found.ncc - max((other.ncc for other in self.others), default=0.0)
 
     @property
-    def ncc_sds(self) -> float:
-        """How many standard deviations the correlation lies above those of wrong rotations; NaN without pictures."""
-        wrong = np.array([other.ncc for other in self.others if not np.isnan(other.ncc)])
-        if len(wrong) < 4 or "coarse" not in self.stages or np.isnan(self.stages["coarse"].ncc):
-            return float("nan")
-        return float((self.stages["coarse"].ncc - wrong.mean()) / max(wrong.std(ddof=1), 0.02))
+    def iou_margin(self) -> float:
+        """By how much the overlap of the best other rotation falls behind."""
+        return self.found.iou - max((other.iou for other in self.others), default=0.0)
+
+    @property
+    def is_convincing(self) -> bool:
+        """Whether the pose agrees clearly better than other rotations of the same pair do.
+
+        Thresholds between what true and foreign pairs gave on simulated and real sections: a fixed correlation would
+        not do, since that of true pairs depends on the tissue and the stain.
+        """
+        largest, smallest = self.transform.scales
+        if self.agreement.iou < _LEAST_OVERLAP or not _SCALES[0] <= smallest <= largest <= _SCALES[1]:
+            return False
+        by_outline = self.found.iou >= 0.9 and self.iou_margin >= _IOU_MARGIN and self.margin >= 0.05
+        if np.isnan(self.found.ncc):
+            return self.iou_margin >= _IOU_MARGIN_ALONE
+        return by_outline or self.margin + self.ncc_margin >= _MARGIN
 
 
 def register_pair(
@@ -87,47 +104,50 @@ def register_pair(
     both_sides
         Whether the moving section may lie upside down.
     """
-    coarse = moving.level(COARSE_UM, 2 * COARSE_UM), fixed.level(COARSE_UM, 2 * COARSE_UM)
-    middle = tuple(view.level(FINE[0][0], 2 * FINE[0][0]) for view in (moving, fixed))
+    um = float(np.clip(fixed.radius_um / 32, 16, 64))
+    coarse = moving.level(um, 2 * um), fixed.level(um, 2 * um)
+    middle = moving.level(um / 2, um), fixed.level(um / 2, um)
     if start is not None:
         found = [(start, agreement(*coarse, start))]
-        best_start = Start(start.degrees, start, found[0][1].iou)
+        guess = start
     else:
         starts = rotation_search(moving, fixed)
         starts += rotation_search(moving, fixed, mirrored=True) if both_sides else []
-        found = _search(coarse, starts)
-        best_start = min(starts, key=lambda one: (angle_between(one.transform, found[0][0]), -one.overlap))
+        found = _search(coarse, starts, um)
+        guess = min(starts, key=lambda one: (angle_between(one.transform, found[0][0]), -one.overlap)).transform
     best = found[0][0]
-    stages = {"mask": agreement(middle[0], middle[1], best_start.transform), "coarse": found[0][1]}
-    result, stage = best_start.transform, "mask"
+    result, stage, stages = guess, "mask" if start is None else "given", {}
+    stages[stage] = agreement(*middle, guess)
     if refined:
         for candidate in [pose for pose, _ in found[:_KEPT] if angle_between(pose, best) < ANOTHER_ROTATION]:
-            fine = _fine(moving, fixed, candidate)
-            reached = agreement(middle[0], middle[1], fine)
-            if reached.score > stages.get("ecc", stages["mask"]).score:
+            fine = _fine(moving, fixed, candidate, um)
+            reached = agreement(*middle, fine)
+            if reached.score > stages[stage].score:
                 result, stage, stages["ecc"] = fine, "ecc", reached
-    others = tuple(found_ for pose, found_ in found[1:] if angle_between(pose, best) >= ANOTHER_ROTATION)
-    return PairResult(result, stage, stages[stage], others, _other_side(found, best), stages)
+    others = tuple(reached for pose, reached in found[1:] if angle_between(pose, best) >= ANOTHER_ROTATION)
+    return PairResult(result, stage, stages[stage], found[0][1], others, _other_side(found, best), stages)
 
 
-def _search(levels: tuple[Level, Level], starts: list[Start]) -> list[tuple[Transform, Agreement]]:
+def _search(levels: tuple[Level, Level], starts: list[Start], um: float) -> list[tuple[Transform, Agreement]]:
     """Refine guesses around the circle at a low resolution, the best first."""
     chosen = starts[::_STARTS_EVERY] + sorted(starts, key=lambda one: -one.overlap)[:_KEPT]
+    options = RefineOptions(outline_weight=3.0, reach_um=_REACH * um, iterations=15)
     found = []
     for start in chosen:
-        pose = refine(*levels, start.transform, COARSE)
+        pose = refine(*levels, start.transform, options)
         if pose is None or not 0.7 < pose.scales[1] <= pose.scales[0] < 1.4:
             pose = start.transform
         found.append((pose, agreement(*levels, pose)))
     return sorted(found, key=lambda one: -one[1].score)
 
 
-def _fine(moving: View, fixed: View, start: Transform) -> Transform:
+def _fine(moving: View, fixed: View, start: Transform, um: float) -> Transform:
     """Follow a pose to finer resolutions, as long as it holds."""
     pose = start
-    for um, options in FINE:
-        um = max(um, moving.um, fixed.um)
-        after = refine(moving.level(um, 2 * um), fixed.level(um, 2 * um), pose, options)
+    for um_now in (um / 2, um / 4):
+        finest = max(um_now, moving.um, fixed.um)
+        options = RefineOptions(outline_weight=2.0, reach_um=_REACH * um_now)
+        after = refine(moving.level(finest, 2 * finest), fixed.level(finest, 2 * finest), pose, options)
         if after is None:
             break
         pose = after

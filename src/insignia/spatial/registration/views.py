@@ -16,6 +16,9 @@ __all__ = ["Level", "View", "view_of"]
 WORKING_UM: Final = 8.0
 """Micrometres per pixel of the finest level: a nucleus is one pixel."""
 
+_BROAD: Final = 0.35
+"""In radii of the tissue: what changes more slowly is taken out of the stain."""
+
 _STAINS: Final = np.array([[0.65, 0.70, 0.29], [0.07, 0.99, 0.11], [0.27, 0.57, 0.78]])
 """Optical density of haematoxylin, eosin and DAB in red, green and blue: Ruifrok & Johnston 2001."""
 
@@ -100,6 +103,10 @@ class View:
             weight = cv2.GaussianBlur(share, (0, 0), blur)
             stain = cv2.resize(self.stain, size, interpolation=cv2.INTER_AREA)
             stain = cv2.GaussianBlur(stain * share, (0, 0), blur) / np.maximum(weight, 1e-3)
+            # the slow part of a stain is as often a wash or a lamp as it is tissue
+            broad = _BROAD * self.radius_um / um
+            wide = cv2.GaussianBlur(share, (0, 0), broad)
+            stain = stain - cv2.GaussianBlur(stain * share, (0, 0), broad) / np.maximum(wide, 1e-3)
             stain = ((stain - stain[mask].mean()) / (stain[mask].std() + 1e-6)).clip(-4, 4)
             stain[weight <= 0.05] = 0
         return Level(um, self.origin_um, mask, _outline(mask, um), stain)

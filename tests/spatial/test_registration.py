@@ -1,0 +1,203 @@
+"""Registration: laws of transforms, planted poses, and statuses that are never a silent identity."""
+
+import numpy as np
+import pytest
+from anndata import AnnData
+
+from insignia.core.errors import InputError, RegistrationWarning
+from insignia.data import Handling, Section, SectionStack, SerialOptions, Transform, simulate_sections
+from insignia.data.bend import Bend
+from insignia.data.warp import warp
+from insignia.spatial.registration import from_landmarks, register, registration_table
+from insignia.spatial.registration.pair import register_pair
+from insignia.spatial.registration.views import view_of
+
+
+def simulated(damage=None, *, seed=0, n_sections=2, handling=None, **options):
+    return simulate_sections(
+        SerialOptions(n_sections=n_sections, handling=handling or Handling.hard(), damage=damage or {}, **options),
+        rng=seed,
+    )
+
+
+def error_in_pitches(simulated, registered, section="s2", reference="s1"):
+    error = simulated.truth.alignment_error_um(registered, section, reference=reference)
+    return float(np.median(error)) / registered.pitch_um
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_sections_come_back_from_any_rotation(seed):
+    """Turned by up to 180 degrees, shifted, stretched by up to 5 % and stained differently."""
+    handling = Handling(rotation_deg=180, shift_um=300, scale=0.05, stain=0.1)
+    made = simulated(seed=seed, handling=handling)
+    placed = register(made.stack, reference="s1")
+    assert placed["s1"].pose.status == "reference"
+    assert placed["s2"].pose.status == "registered"
+    assert placed["s2"].pose.stage == "ecc"
+    assert error_in_pitches(made, placed) < 0.35
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("seed", range(16))
+def test_every_seed_comes_back(seed):
+    handling = Handling(rotation_deg=180, shift_um=300, scale=0.05, stain=0.1)
+    made = simulated(seed=seed, handling=handling)
+    assert error_in_pitches(made, register(made.stack, reference="s1")) < 0.35
+
+
+def test_refinement_is_kept_because_it_improves():
+    made = simulated(seed=2)
+    coarse, fine = (register(made.stack, reference="s1", stages=stages) for stages in (("mask",), ("mask", "ecc")))
+    assert coarse["s2"].pose.stage == "mask"
+    assert error_in_pitches(made, fine) < error_in_pitches(made, coarse)
+    assert fine["s2"].pose.quality["ncc"] > coarse["s2"].pose.quality["ncc"]
+
+
+def test_a_foreign_section_fails_aloud():
+    made = simulated({"s2": ("foreign",)}, seed=1)
+    with pytest.warns(RegistrationWarning, match="1 of 2 sections could not be registered: s2"):
+        placed = register(made.stack, reference="s1")
+    assert not placed["s2"].pose.is_ok
+    assert not np.allclose(placed["s2"].pose.transform.matrix, np.eye(2, 3))
+
+
+def test_a_section_that_lies_upside_down_is_found_when_asked_for():
+    made = simulated({"s2": ("mirrored",)}, seed=0)
+    placed = register(made.stack, reference="s1", mirrored=True)
+    assert placed["s2"].pose.transform.is_mirrored
+    assert error_in_pitches(made, placed) < 0.5
+
+
+@pytest.mark.parametrize(("damage", "pitches"), [("corner", 0.35), ("tear", 0.75)])
+def test_damaged_sections_are_placed_by_what_is_left(damage, pitches):
+    """One affine map cannot follow both sides of a tear: it ends between them."""
+    handling = Handling(rotation_deg=180, shift_um=300, scale=0.05, stain=0.1)
+    made = simulated({"s2": (damage,)}, seed=1, handling=handling)
+    assert error_in_pitches(made, register(made.stack, reference="s1")) < pitches
+
+
+def test_a_chain_reaches_sections_far_from_the_reference():
+    made = simulated(seed=3, n_sections=3)
+    placed = register(made.stack, reference="s1")
+    assert all(section.pose.is_ok for section in placed)
+    assert error_in_pitches(made, placed, "s3") < 0.6
+    assert {"ncc", "iou", "inverse_um", "cycle_um"} <= set(placed["s3"].pose.quality)
+
+
+def test_sections_without_pictures_are_placed_by_their_spots():
+    rng = np.random.default_rng(0)
+    grid = np.stack(np.meshgrid(np.arange(24.0), np.arange(24.0)), -1).reshape(-1, 2)
+    inside = ((grid - [10, 12]) ** 2 / [81, 30]).sum(1) + 0.1 * (grid[:, 0] > 12) * (grid[:, 1] > 12) < 1
+    points = grid[inside | ((grid - [4, 5]) ** 2).sum(1).__lt__(12)] * 100
+    turn = Transform.rigid(40, np.array([300.0, -200.0]), about_um=points.mean(0))
+    moved = turn.inverse().apply(points) + rng.normal(0, 5, points.shape)
+    stack = SectionStack("x", (bare("a", 0.0, points), bare("b", 10.0, moved)), pitch_um=100.0)
+    placed = register(stack, reference="a")
+    assert placed["b"].pose.status == "registered"
+    off = placed["b"].common_um[:, :2] - points
+    assert np.median(np.linalg.norm(off, axis=1)) < 60
+
+
+def bare(name, z, points):
+    return Section(name, z, AnnData(np.zeros((len(points), 0), dtype=np.float32), obsm={"spatial": points}))
+
+
+def test_given_transforms_and_landmarks_are_taken_as_they_are():
+    made = simulated(seed=0, with_images=False)
+    truth = made.truth.between("s2", "s1")
+    placed = register(made.stack, reference="s1", transforms={"s2": truth})
+    assert placed["s2"].pose.status == "given"
+    np.testing.assert_array_equal(placed["s2"].pose.transform.matrix, truth.matrix)
+    points = made.stack["s2"].points_um[:5]
+    marked = register(made.stack, reference="s1", landmarks={"s2": (points, truth.apply(points))})
+    np.testing.assert_allclose(marked["s2"].pose.transform.matrix, truth.matrix, atol=1e-6)
+
+
+def test_landmarks_on_a_line_and_unknown_stages_are_refused():
+    line = np.column_stack([np.arange(4.0), 2 * np.arange(4.0)])
+    with pytest.raises(InputError, match="lie on a line"):
+        from_landmarks(line, line)
+    with pytest.raises(InputError, match="three or more pairs"):
+        from_landmarks(line[:2], line[:2])
+    with pytest.raises(InputError, match="stages are 'mask'"):
+        register(simulated(with_images=False).stack, stages=("warp",))
+
+
+def test_equal_runs_give_equal_poses():
+    made = simulated(seed=4)
+    first, second = (register(made.stack, reference="s1")["s2"].pose.transform.matrix for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_the_table_lists_every_section():
+    made = simulated(seed=0)
+    assert list(registration_table(made.stack)["status"]) == ["not registered"] * 2
+    table = registration_table(register(made.stack, reference="s1"))
+    assert list(table["status"]) == ["reference", "registered"]
+    assert table.loc["s2", "iou"] > 0.7
+
+
+def test_points_and_pictures_go_the_same_way():
+    picture = np.zeros((120, 160), dtype=np.float32)
+    picture[30:33, 90:93] = 1
+    turn = Transform.rigid(25, np.array([12.0, -7.0]), about_um=np.array([160.0, 120.0]))
+    drawn = warp(picture, 2.0, turn, shape=(150, 200))
+    rows, columns = np.nonzero(drawn > 0.5)
+    found = (np.array([columns.mean(), rows.mean()]) + 0.5) * 2.0
+    np.testing.assert_allclose(found, turn.apply(np.array([[183.0, 63.0]]))[0], atol=1.0)
+
+
+def test_a_bend_and_its_inverse_undo_each_other():
+    grid = np.stack(np.meshgrid(np.linspace(0, 3, 9), np.linspace(0, 3, 8)), -1)
+    bend = Bend(20 * np.sin(grid), (0.0, 0.0), 50.0)
+    bent = Transform.rigid(30, np.array([5.0, 9.0])).then(Transform(np.eye(2, 3), (bend,)))
+    points = np.random.default_rng(0).uniform(20, 300, (40, 2))
+    np.testing.assert_allclose(bent.inverse().apply(bent.apply(points)), points, atol=0.01)
+    twice = bent.then(Transform.rigid(-10, np.array([1.0, 2.0])))
+    np.testing.assert_allclose(
+        twice.apply(points), Transform.rigid(-10, np.array([1.0, 2.0])).apply(bent.apply(points))
+    )
+
+
+def test_itk_parameters_go_there_and_back():
+    turn = Transform.rigid(33, np.array([5.0, -7.0]), about_um=np.array([100.0, 50.0]))
+    np.testing.assert_allclose(Transform.from_itk(*turn.to_itk((40.0, 60.0))).matrix, turn.matrix)
+
+
+def test_real_breast_sections_are_placed_by_their_pictures(real_data):
+    from insignia.data import read_stacks
+
+    real_data("her2st/ST-imgs/C/C2/5714_HE_BT_C2.jpg")
+    (stack,) = read_stacks(real_data("her2st"), sections=["C2", "C3", "C4"])
+    placed = register(stack, reference="C2")
+    for name in ("C3", "C4"):
+        assert placed[name].pose.status == "registered"
+        assert placed[name].pose.quality["iou"] >= 0.93
+        assert abs(placed[name].pose.transform.degrees) < 15
+
+
+@pytest.mark.parametrize(
+    ("moving", "fixed"),
+    [("151508", "151507"), ("151510", "151509"), ("151672", "151671"), ("151674", "151673")],
+)
+def test_layers_of_cortex_meet_their_neighbours(real_data, moving, fixed):
+    import pandas as pd
+    from scipy.spatial import cKDTree
+
+    from insignia.data import read_stacks
+
+    table = pd.read_csv(
+        real_data("dlpfc/10X/barcode_level_layer_map.tsv"), sep="\t", header=None, names=["b", "section", "layer"]
+    )
+    sections = {section.name: (section, stack) for stack in read_stacks(real_data("dlpfc/10X")) for section in stack}
+    (first, stack), (second, _) = sections[moving], sections[fixed]
+    pair = register_pair(view_of(first, stack.pitch_um), view_of(second, stack.pitch_um))
+    assert pair.is_convincing
+    names = [table[table["section"] == int(one)].set_index("b")["layer"] for one in (moving, fixed)]
+    here, there = (
+        one.reindex(section.spots.obs_names.str.split("/").str[-1]).to_numpy()
+        for one, section in zip(names, (first, second), strict=True)
+    )
+    carried = there[cKDTree(second.points_um).query(pair.transform.apply(first.points_um))[1]]
+    both = pd.notna(here) & pd.notna(carried)
+    assert (here[both] == carried[both]).mean() >= 0.85

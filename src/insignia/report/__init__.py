@@ -1,12 +1,16 @@
-"""Figures of atlases and attributions, and self-contained HTML pages that hold them."""
+"""Figures of atlases, attributions and tissue, and self-contained HTML pages that hold them."""
 
 from insignia.report.answers import answer
 from insignia.report.atlas_figures import samples_figure
 from insignia.report.attribution_figures import top_genes_figure
 from insignia.report.completeness_figures import completeness_figure
+from insignia.report.gene_map_figures import gene_maps_figure
 from insignia.report.html import Section, page
 from insignia.report.parts import Bullets, Code, Facts, Lead, Note, Paragraph, Part, Picture, Table
+from insignia.report.scoreboard_figures import scoreboard_figure
 from insignia.report.search_page import search_report
+from insignia.report.stack_figures import stack_figure
+from insignia.report.stack_view_figures import stack_3d_figure
 from insignia.report.strata_figures import strata_figure
 from insignia.report.style import save_figure
 
@@ -23,10 +27,14 @@ __all__ = [
     "Table",
     "answer",
     "completeness_figure",
+    "gene_maps_figure",
     "page",
     "samples_figure",
     "save_figure",
+    "scoreboard_figure",
     "search_report",
+    "stack_3d_figure",
+    "stack_figure",
     "strata_figure",
     "top_genes_figure",
 ]

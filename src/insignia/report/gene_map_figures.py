@@ -1,0 +1,299 @@
+"""Figure of gene maps: measured beside imputed expression with its uncertainty, section by section."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pandas as pd
+
+from insignia.core import keys
+from insignia.core.errors import GeneMatchError, InputError
+from insignia.report import style
+from insignia.report.spatial_maps import (
+    EXPRESSION,
+    FAILED,
+    UNCERTAINTY,
+    Frame,
+    Sheet,
+    colour_bar,
+    common_points,
+    depth,
+    draw_spots,
+    limits,
+    pitch_um,
+    scale_bar,
+)
+from insignia.stats import column_correlation
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from insignia.data import Section, SectionStack
+
+__all__ = ["gene_maps_figure"]
+
+_RIGHT, _TOP, _BAR, _LINE = 1.05, 0.98, 0.36, 0.16
+_GAP, _BELOW, _BETWEEN = 0.1, 0.2, 0.3
+_DIM: Final = "#8a8a8a"
+_MEASURED, _IMPUTED, _SD = "measured", "imputed", "uncertainty"
+
+
+@dataclass(frozen=True, eq=False)
+class _Column:
+    """One section: where its spots lie, what was measured there, and what was imputed.
+
+    Values and errors are (spots, genes) of the genes that are drawn; `None` where there are none.
+    """
+
+    name: str
+    z_um: float
+    is_placed: bool
+    is_known: bool
+    measured_um: np.ndarray | None
+    measured: np.ndarray | None
+    imputed_um: np.ndarray | None
+    imputed: np.ndarray | None
+    sd: np.ndarray | None
+    extrapolated: np.ndarray | None
+    correlation: np.ndarray | None
+
+
+def gene_maps_figure(
+    imputed: "AnnData",
+    genes: Sequence[str],
+    *,
+    measured: "SectionStack | None" = None,
+    sections: Sequence[str] | None = None,
+    gene_symbols: str | None = None,
+    figure: "Figure | None" = None,
+) -> "Figure":
+    """Draw genes over the sections: what was measured, what was imputed, and how uncertain that is.
+
+    One column a section, in order of depth, in the common frame, and three rows a gene. Measured and imputed
+    expression of a gene share one colour scale. Below the imputed map stands the correlation with what was measured
+    on the same spots; spots far from any known one have a ring. Known sections show what was measured alone.
+
+    Parameters
+    ----------
+    imputed
+        What `insignia.spatial.impute` returned.
+    genes
+        Genes to draw, of those that were imputed.
+    measured
+        Registered sections with counts, known or held back, to be shown beside; `None` leaves the row out.
+    sections
+        Names of the sections to show; `None` shows all that have something to show.
+    gene_symbols
+        Column of `var` of the measured sections with the names of the genes.
+    figure
+        An empty figure to draw in, which is resized; `None` makes one.
+
+    Raises
+    ------
+    MissingMetadata
+        The input is not what `impute` returns.
+    GeneMatchError
+        A gene was not imputed.
+    InputError
+        There is nothing to draw, or no section of that name.
+    """
+    columns = _columns(imputed, list(genes), measured, sections, gene_symbols)
+    rows = [_MEASURED] if any(column.measured is not None for column in columns) else []
+    rows += [_IMPUTED, _SD] if keys.SD in imputed.layers else [_IMPUTED]
+    frame = Frame.around(
+        [points for column in columns for points in (column.measured_um, column.imputed_um) if points is not None],
+        pitch_um(imputed),
+    )
+    return _Plan(columns, list(genes), rows, frame, pitch_um(imputed)).draw(figure)
+
+
+@dataclass(frozen=True, eq=False)
+class _Plan:
+    """Where everything goes, in inches."""
+
+    columns: list[_Column]
+    genes: list[str]
+    rows: list[str]
+    frame: Frame
+    pitch_um: float
+
+    @property
+    def side(self) -> float:
+        """Width of a map."""
+        return float(np.clip(8.5 / len(self.columns), 0.95, 1.7))
+
+    @property
+    def left(self) -> float:
+        """Width of the column of labels."""
+        return 0.35 + max(0.95, max(0.082 * min(len(gene), 18) for gene in self.genes))
+
+    @property
+    def step(self) -> float:
+        """Height of a row."""
+        return self.side * self.frame.aspect + _BELOW
+
+    def draw(self, figure: "Figure | None") -> "Figure":
+        n = len(self.columns)
+        block = len(self.rows) * self.step + _BETWEEN
+        notes = self._notes()
+        bottom = _BAR + _LINE * len(notes)
+        width = self.left + n * self.side + (n - 1) * _GAP + _RIGHT
+        sheet = Sheet.of(figure, max(width, 4.3), _TOP + len(self.genes) * block - _BETWEEN + bottom)
+        sheet.text(0.12, 0.1, self._title(), fontsize=style.TITLE, fontweight="bold")
+        for number, column in enumerate(self.columns):
+            self._heading(sheet, column, self.left + number * (self.side + _GAP))
+        for number, _ in enumerate(self.genes):
+            self._block(sheet, number, _TOP + number * block)
+        sheet.text(self.left, sheet.height - 0.08, "\n".join(notes), va="bottom", color=style.MUTED)
+        for ax in sheet.figure.axes:
+            style.use_fonts(ax)
+        for text in sheet.figure.texts:
+            text.set_fontfamily(style.font_families())
+        return sheet.figure
+
+    def _title(self) -> str:
+        return "Measured and imputed expression" if _MEASURED in self.rows else "Imputed expression"
+
+    def _notes(self) -> list[str]:
+        parts = ["ringed: far from any known spot"] if any(_any(column.extrapolated) for column in self.columns) else []
+        if any(column.correlation is not None for column in self.columns):
+            parts.append("r: over the spots of the section")
+        return parts
+
+    def _heading(self, sheet: Sheet, column: _Column, left: float) -> None:
+        colour = style.INK if column.is_placed else FAILED
+        middle, letters = left + self.side / 2, max(8, int(self.side / 0.078))
+        name = style.wrapped(column.name, letters, lines=1)
+        sheet.text(middle, _TOP - 0.4, name, ha="center", va="bottom", fontsize=style.TEXT, color=colour)
+        below = depth(column.z_um) if column.is_placed else "not registered"
+        sheet.text(middle, _TOP - 0.36, below, ha="center", color=style.MUTED if column.is_placed else FAILED)
+
+    def _block(self, sheet: Sheet, number: int, top: float) -> None:
+        for row, kind in enumerate(self.rows):
+            colours = self._colours(number, kind)
+            place = top + row * self.step
+            middle = place + (self.step - _BELOW) / 2
+            if row == 0:
+                name = style.wrapped(self.genes[number], 18, lines=2)
+                sheet.text(0.12, place, name, fontsize=style.TEXT, fontweight="bold", va="bottom")
+            sheet.text(self.left - 0.12, middle, kind, ha="right", va="center")
+            for column_number, column in enumerate(self.columns):
+                left = self.left + column_number * (self.side + _GAP)
+                ax = sheet.axes(left, place, self.side, self.step - _BELOW)
+                self._map(ax, column, number, kind, colours)
+                is_last = number == len(self.genes) - 1 and row == len(self.rows) - 1
+                if is_last and column_number == 0:
+                    scale_bar(ax, self.frame)
+            self._bar(sheet, kind, place, colours)
+
+    def _bar(self, sheet: Sheet, kind: str, place: float, colours: Any) -> None:
+        if kind == _IMPUTED and _MEASURED in self.rows:
+            return  # shares the scale of the measured row
+        left = self.left + len(self.columns) * (self.side + _GAP) + 0.05
+        tall = self.step - _BELOW
+        ax = sheet.axes(left, place + 0.16 * tall, 0.1, 0.8 * tall)
+        colour_bar(ax, colours, "sd" if kind == _SD else "ln share")
+
+    def _colours(self, number: int, kind: str) -> Any:
+        from matplotlib import colormaps
+        from matplotlib.cm import ScalarMappable
+        from matplotlib.colors import Normalize
+
+        names = ("sd",) if kind == _SD else ("measured", "imputed")
+        values = [getattr(column, name) for column in self.columns for name in names]
+        shown = np.concatenate([part[:, number] for part in values if part is not None] or [np.zeros(0)])
+        low, high = limits(shown, from_zero=kind == _SD)
+        return ScalarMappable(Normalize(low, high), colormaps[UNCERTAINTY if kind == _SD else EXPRESSION])
+
+    def _map(self, ax: "Axes", column: _Column, number: int, kind: str, colours: Any) -> None:
+        self.frame.apply(ax)
+        values = {_MEASURED: column.measured, _IMPUTED: column.imputed, _SD: column.sd}[kind]
+        points = column.measured_um if kind == _MEASURED else column.imputed_um
+        if values is None or points is None:
+            words = {_MEASURED: "not measured", _IMPUTED: "known", _SD: ""}[kind]
+            ax.text(0.5, 0.5, words, transform=ax.transAxes, ha="center", va="center", fontsize=style.SMALL, color=_DIM)
+            return
+        rings = None if kind == _MEASURED else column.extrapolated
+        draw_spots(ax, points, colours.to_rgba(values[:, number]), size=0.96 * self.pitch_um, rings=rings)
+        if kind == _IMPUTED and column.correlation is not None:
+            ax.set_xlabel(_said(column.correlation[number]), fontsize=style.SMALL, color=style.INK, labelpad=1.5)
+
+
+def _said(correlation: float) -> str:
+    return f"r = {correlation:.2f}".replace("-", "\u2212") if np.isfinite(correlation) else "r: no value"
+
+
+def _any(values: np.ndarray | None) -> bool:
+    return values is not None and bool(values.any())
+
+
+def _columns(
+    imputed: "AnnData",
+    genes: list[str],
+    measured: "SectionStack | None",
+    sections: Sequence[str] | None,
+    gene_symbols: str | None,
+) -> list[_Column]:
+    common_points(imputed)
+    if not genes:
+        raise InputError("Name at least one gene to draw.")
+    if absent := [gene for gene in genes if gene not in imputed.var_names]:
+        raise GeneMatchError(
+            f"{absent[:5]} were not imputed; the {imputed.n_vars:,} genes that were are like "
+            f"{list(imputed.var_names[:5])}."
+        )
+    there = [str(name) for name in imputed.obs[keys.SECTION].astype(str).unique()]
+    depths = {name: float(imputed[imputed.obs[keys.SECTION] == name].obsm[keys.SPATIAL_COMMON][0, 2]) for name in there}
+    if measured is not None:
+        depths = {name: measured[name].z_um for name in measured.measured} | depths
+    chosen = list(depths) if sections is None else list(sections)
+    if unknown := [name for name in chosen if name not in depths]:
+        raise InputError(f"Nothing is known or imputed of section {unknown[0]!r}; there are {', '.join(depths)}.")
+    made = []
+    for name in sorted(chosen, key=lambda name: depths[name]):
+        held = None
+        if measured is not None and name in measured.names and measured[name].is_measured:
+            held = measured[name]
+        made.append(_column(imputed, name, depths[name], genes, held, gene_symbols))
+    return made
+
+
+def _column(
+    imputed: "AnnData", name: str, z_um: float, genes: list[str], held: "Section | None", gene_symbols: str | None
+) -> _Column:
+    own = imputed[(imputed.obs[keys.SECTION] == name).to_numpy()]
+    is_known = own.n_obs == 0 or bool(own.obs.get(keys.IS_KNOWN, pd.Series([False])).all())
+    columns = imputed.var_names.get_indexer(genes)
+    points = values = sd = extrapolated = None
+    is_placed = True
+    if own.n_obs and not is_known:
+        points, values = np.asarray(own.obsm[keys.SPATIAL_COMMON])[:, :2], np.asarray(own.X)[:, columns]
+        sd = np.asarray(own.layers[keys.SD])[:, columns] if keys.SD in own.layers else None
+        extrapolated = own.obs[keys.EXTRAPOLATED].to_numpy(bool) if keys.EXTRAPOLATED in own.obs else None
+        is_placed = bool(own.obs[keys.REG_OK].all()) if keys.REG_OK in own.obs else True
+    truth = None if held is None else _normalised(held, imputed, gene_symbols)[:, columns]
+    places = None if held is None else held.common_um[:, :2]
+    correlation = None
+    if values is not None and truth is not None and held is not None:
+        correlation = _correlation(own, values, held, truth)
+    return _Column(name, z_um, is_placed, is_known, places, truth, points, values, sd, extrapolated, correlation)
+
+
+def _normalised(section: "Section", imputed: "AnnData", gene_symbols: str | None) -> np.ndarray:
+    """Normalise the counts of a section over the imputed genes, as the imputer does, (spots, genes)."""
+    from insignia.spatial.panel import Panel, normalise, panel_counts
+
+    panel = Panel(tuple(map(str, imputed.var_names)), "given", np.zeros(imputed.n_vars), (), gene_symbols)
+    return normalise(panel_counts(section.spots, panel))
+
+
+def _correlation(own: "AnnData", values: np.ndarray, held: "Section", truth: np.ndarray) -> np.ndarray | None:
+    """Correlation of each gene over the spots that were both measured and imputed; `None` if fewer than three were."""
+    place = held.spots.obs_names.get_indexer(pd.Index(own.obs.get(keys.SPOT, own.obs_names)))
+    both = place >= 0
+    if both.sum() < 3:
+        return None
+    return column_correlation(values[both], truth[place[both]])

@@ -7,16 +7,25 @@ from matplotlib.figure import Figure
 
 from insignia import pl
 from insignia.core import keys
-from insignia.core.errors import InputError, MissingMetadata
+from insignia.core.errors import GeneMatchError, InputError, MissingMetadata
 from tests.report.sample_tables import attributed_cells, sample_table
+from tests.report.stacks import imputed, simulated
+from tests.report.test_scoreboard_figure import table as scores
 
 TABLE = sample_table({"a": [0.1, 0.2, 0.3], "b": [0.3, 0.3, 0.4]})
 STRATA = sample_table({("a", "T"): [0.1, 0.2, 0.3], ("b", "T"): [0.3, 0.3, 0.4]}, stratum="cell_type")
+STACK = simulated(2)
+IMPUTED = imputed(STACK, all_sections=True)
+FIGURES = ("gene_maps", "scoreboard", "stack", "top_genes")
 
 DRAW = {
     "samples": lambda **options: pl.samples(TABLE, **options),
     "strata": lambda **options: pl.strata(STRATA, **options),
     "completeness": lambda **options: pl.completeness(attributed_cells(), **options),
+    "gene_maps": lambda **options: pl.gene_maps(IMPUTED, ["A01"], **options),
+    "scoreboard": lambda **options: pl.scoreboard(scores(), **options),
+    "stack": lambda **options: pl.stack(STACK, **options),
+    "stack_3d": lambda **options: pl.stack_3d(IMPUTED, "A01", **options),
     "top_genes": lambda **options: pl.top_genes(attributed_cells(), keys.CELL_TYPE, **options),
 }
 
@@ -40,7 +49,7 @@ def test_all_is_sorted_and_complete():
 @pytest.mark.parametrize("name", sorted(DRAW))
 def test_a_plot_comes_back_and_is_not_shown(name, pyplot):
     found = DRAW[name]()
-    assert isinstance(found, Figure if name == "top_genes" else Axes)
+    assert isinstance(found, Figure if name in FIGURES else Axes)
     figure = found if isinstance(found, Figure) else found.figure
     assert pyplot.get_fignums() == [figure.number]
     assert not pyplot.shown
@@ -56,7 +65,7 @@ def test_show_and_save(name, pyplot, tmp_path):
     assert sorted(file.name for file in tmp_path.iterdir()) == ["plot.pdf", "plot.png"]
 
 
-@pytest.mark.parametrize("name", ["completeness", "samples", "strata"])
+@pytest.mark.parametrize("name", ["completeness", "samples", "stack_3d", "strata"])
 def test_they_draw_on_given_axes(name, pyplot):
     axes = Figure().subplots(1, 2)
     assert DRAW[name](ax=axes[1]) is axes[1]
@@ -67,6 +76,13 @@ def test_they_draw_on_given_axes(name, pyplot):
 def test_options_arrive():
     assert len(pl.samples(TABLE, by="study", top=2, min_samples=1).get_yticks()) == 2
     assert len(pl.top_genes(attributed_cells(), keys.CELL_TYPE, n_genes=2).axes[0].get_yticks()) == 6
+    assert len(pl.scoreboard(scores(), metrics=("mse",)).axes) == 1
+    assert pl.stack_3d(IMPUTED, "A01", layer="sd").get_figure().axes[0].child_axes[0].get_title(loc="left") == "sd"
+    shown = [text.get_text() for text in pl.gene_maps(IMPUTED, ["A01"], measured=STACK, sections=["s2"]).texts]
+    assert "s2" in shown
+    assert "s1" not in shown
+    assert "measured" in shown
+    assert len({ax.get_position().x0 for ax in pl.stack(STACK, columns=2).axes[:4]}) == 2
 
 
 def test_failures_leave_no_figure_open(pyplot):
@@ -76,4 +92,6 @@ def test_failures_leave_no_figure_open(pyplot):
         pl.strata(TABLE)
     with pytest.raises(MissingMetadata, match="no_gap"):
         pl.completeness(attributed_cells(), key="no")
+    with pytest.raises(GeneMatchError, match="NOPE"):
+        pl.gene_maps(IMPUTED, ["NOPE"])
     assert not pyplot.get_fignums()

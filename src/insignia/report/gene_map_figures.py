@@ -23,6 +23,7 @@ from insignia.report.spatial_maps import (
     limits,
     pitch_um,
     scale_bar,
+    shortened,
 )
 from insignia.stats import column_correlation
 
@@ -36,9 +37,11 @@ if TYPE_CHECKING:
 __all__ = ["gene_maps_figure"]
 
 _RIGHT, _TOP, _BAR, _LINE = 1.05, 0.98, 0.36, 0.16
-_GAP, _BELOW, _BETWEEN = 0.1, 0.2, 0.3
+_GAP, _BETWEEN = 0.1, 0.3
 _DIM: Final = "#8a8a8a"
 _MEASURED, _IMPUTED, _SD = "measured", "imputed", "uncertainty"
+_BELOW: Final = {_MEASURED: 0.07, _IMPUTED: 0.2, _SD: 0.0}
+"""Room below a map."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +126,7 @@ class _Plan:
     @property
     def side(self) -> float:
         """Width of a map."""
-        return float(np.clip(8.5 / len(self.columns), 0.95, 1.7))
+        return float(np.clip(8.0 / len(self.columns), 0.95, 1.6))
 
     @property
     def left(self) -> float:
@@ -131,13 +134,13 @@ class _Plan:
         return 0.35 + max(0.95, max(0.082 * min(len(gene), 18) for gene in self.genes))
 
     @property
-    def step(self) -> float:
-        """Height of a row."""
-        return self.side * self.frame.aspect + _BELOW
+    def tall(self) -> float:
+        """Height of a map."""
+        return self.side * self.frame.aspect
 
     def draw(self, figure: "Figure | None") -> "Figure":
         n = len(self.columns)
-        block = len(self.rows) * self.step + _BETWEEN
+        block = sum(self.tall + _BELOW[kind] for kind in self.rows) + _BETWEEN
         notes = self._notes()
         bottom = _BAR + _LINE * len(notes)
         width = self.left + n * self.side + (n - 1) * _GAP + _RIGHT
@@ -166,35 +169,35 @@ class _Plan:
     def _heading(self, sheet: Sheet, column: _Column, left: float) -> None:
         colour = style.INK if column.is_placed else FAILED
         middle, letters = left + self.side / 2, max(8, int(self.side / 0.078))
-        name = style.wrapped(column.name, letters, lines=1)
+        name = shortened(column.name, letters)
         sheet.text(middle, _TOP - 0.4, name, ha="center", va="bottom", fontsize=style.TEXT, color=colour)
         below = depth(column.z_um) if column.is_placed else "not registered"
         sheet.text(middle, _TOP - 0.36, below, ha="center", color=style.MUTED if column.is_placed else FAILED)
 
     def _block(self, sheet: Sheet, number: int, top: float) -> None:
+        place = top
         for row, kind in enumerate(self.rows):
             colours = self._colours(number, kind)
-            place = top + row * self.step
-            middle = place + (self.step - _BELOW) / 2
+            middle = place + self.tall / 2
             if row == 0:
                 name = style.wrapped(self.genes[number], 18, lines=2)
                 sheet.text(0.12, place, name, fontsize=style.TEXT, fontweight="bold", va="bottom")
             sheet.text(self.left - 0.12, middle, kind, ha="right", va="center")
             for column_number, column in enumerate(self.columns):
                 left = self.left + column_number * (self.side + _GAP)
-                ax = sheet.axes(left, place, self.side, self.step - _BELOW)
+                ax = sheet.axes(left, place, self.side, self.tall)
                 self._map(ax, column, number, kind, colours)
                 is_last = number == len(self.genes) - 1 and row == len(self.rows) - 1
                 if is_last and column_number == 0:
                     scale_bar(ax, self.frame)
             self._bar(sheet, kind, place, colours)
+            place += self.tall + _BELOW[kind]
 
     def _bar(self, sheet: Sheet, kind: str, place: float, colours: Any) -> None:
         if kind == _IMPUTED and _MEASURED in self.rows:
             return  # shares the scale of the measured row
         left = self.left + len(self.columns) * (self.side + _GAP) + 0.05
-        tall = self.step - _BELOW
-        ax = sheet.axes(left, place + 0.16 * tall, 0.1, 0.8 * tall)
+        ax = sheet.axes(left, place + 0.16 * self.tall, 0.1, 0.8 * self.tall)
         colour_bar(ax, colours, "sd" if kind == _SD else "ln share")
 
     def _colours(self, number: int, kind: str) -> Any:
@@ -223,7 +226,10 @@ class _Plan:
 
 
 def _said(correlation: float) -> str:
-    return f"r = {correlation:.2f}".replace("-", "\u2212") if np.isfinite(correlation) else "r: no value"
+    # adding zero turns -0.00 into 0.00
+    return (
+        f"r = {round(correlation, 2) + 0.0:.2f}".replace("-", "\u2212") if np.isfinite(correlation) else "r: no value"
+    )
 
 
 def _any(values: np.ndarray | None) -> bool:

@@ -141,6 +141,7 @@ def _sized(figure: "Figure | None", width: float, height: float) -> "Figure":
     if figure is None:
         return style.new_figure(width, height)
     figure.set_size_inches(width, height)
+    figure.set_layout_engine("constrained")
     return figure
 
 
@@ -181,7 +182,8 @@ def _draw(ax: "Axes", units: pd.DataFrame, rows: list[tuple[str, str]], places: 
 
 def _values(units: pd.DataFrame, role: str, method: str, metric: str) -> np.ndarray:
     """Find the values of one method that are numbers."""
-    values: np.ndarray = units.xs((role, method))[metric].to_numpy(dtype=np.float64)
+    is_own = (units.index.get_level_values("role") == role) & (units.index.get_level_values("method") == method)
+    values: np.ndarray = units.loc[is_own, metric].to_numpy(dtype=np.float64)
     finite: np.ndarray = values[np.isfinite(values)]
     return finite
 

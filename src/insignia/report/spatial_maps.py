@@ -31,6 +31,7 @@ __all__ = [
     "limits",
     "pitch_um",
     "scale_bar",
+    "shortened",
 ]
 
 EXPRESSION: Final = "viridis"
@@ -146,6 +147,15 @@ def depth(z_um: float) -> str:
     return f"z = {z_um:,.0f}\u00a0µm"
 
 
+def shortened(name: object, letters: int) -> str:
+    """Leave out the middle of a long name: its end often tells it from others."""
+    text = str(name)
+    if len(text) > letters:
+        tail = (letters - 1) // 2
+        text = f"{text[: letters - 1 - tail].rstrip()}…{text[len(text) - tail :].lstrip()}"
+    return style.plain(text)
+
+
 def limits(values: np.ndarray, *, from_zero: bool = False) -> tuple[float, float]:
     """Find ends of a colour scale that a few outliers do not stretch."""
     finite = values[np.isfinite(values)]
@@ -242,4 +252,4 @@ def colour_bar(ax: "Axes", colours: Any, title: str) -> None:
     bar = style.figure_of(ax).colorbar(colours, cax=ax, ticks=MaxNLocator(4))
     bar.outline.set_visible(False)
     ax.tick_params(labelsize=style.SMALL - 0.5, length=2, color=style.MUTED)
-    ax.set_title(title, fontsize=style.SMALL - 0.5, color=style.INK, loc="left", pad=3)
+    ax.set_title(title, fontsize=style.SMALL - 0.5, color=style.INK, loc="left", pad=6)

@@ -7,7 +7,7 @@ import numpy as np
 
 from insignia.data.transform import Transform
 from insignia.report import style
-from insignia.report.spatial_maps import FAILED, Frame, Sheet, depth, draw_outline, draw_spots, scale_bar
+from insignia.report.spatial_maps import FAILED, Frame, Sheet, depth, draw_outline, draw_spots, scale_bar, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,15 +62,18 @@ class _Plan:
     with_spots: bool
 
     @property
-    def is_registered(self) -> bool:
-        return any(section.pose is not None for section in self.stack)
+    def overlays(self) -> int:
+        """How many panels show all outlines: none of a single section, one as mounted, two with poses."""
+        if len(self.stack) == 1:
+            return 0
+        return 1 + any(section.pose is not None for section in self.stack)
 
     def draw(self, figure: "Figure | None") -> "Figure":
         placed = [section for section in self.stack if _is_ok(section)] or list(self.stack)
         frame = Frame.around([_points(section) for section in placed], 1.5 * self.stack.pitch_um)
         mounted = Frame.around([_centred(section) for section in self.stack], 1.5 * self.stack.pitch_um)
         mounted = mounted.with_aspect(frame.aspect)
-        panels = len(self.stack) + (2 if self.is_registered else 1)
+        panels = len(self.stack) + self.overlays
         columns = min(self.columns, panels)
         rows = -(-panels // columns)
         step = _HEAD + _SIDE * frame.aspect + 0.06
@@ -84,13 +87,14 @@ class _Plan:
         ]
         for ax, section in zip(axes, self.stack, strict=False):
             self._section(ax, section, frame)
-        self._overlay(axes[len(self.stack)], mounted, "As mounted", is_placed=False)
-        if self.is_registered:
+        if self.overlays:
+            self._overlay(axes[len(self.stack)], mounted, "As mounted", is_placed=False)
+            self._depths(sheet)
+        if self.overlays > 1:
             self._overlay(axes[len(self.stack) + 1], frame, "Registered", is_placed=True)
         for ax in axes[panels:]:
             ax.set_axis_off()
         scale_bar(axes[(rows - 1) * columns], frame)
-        self._depths(sheet)
         for ax in sheet.figure.axes:
             style.use_fonts(ax)
         for text in sheet.figure.texts:
@@ -200,7 +204,7 @@ def _words(ax: "Axes", title: str, lines: list[str], colour: str) -> None:
     )
     above = 4 + len(lines) * style.SMALL * 1.28
     ax.annotate(
-        style.wrapped(title, 22, lines=1),
+        shortened(title, 22),
         (0, 1),
         xytext=(0, above),
         xycoords="axes fraction",

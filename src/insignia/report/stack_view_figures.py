@@ -19,6 +19,7 @@ from insignia.report.spatial_maps import (
     draw_spots,
     limits,
     pitch_um,
+    shortened,
 )
 
 if TYPE_CHECKING:
@@ -177,7 +178,7 @@ class _Scene:
         note = depth(plane.z_um) + (f", {words}" if words else "")
         colour = style.INK if plane.is_placed else FAILED
         for lift, text, size, shade in (
-            (1.5, style.wrapped(plane.name, 18, lines=1), style.TEXT, colour),
+            (1.5, shortened(plane.name, 18), style.TEXT, colour),
             (-1.5, note, style.SMALL, style.MUTED if plane.is_placed else FAILED),
         ):
             ax.annotate(

@@ -1,5 +1,7 @@
 """Figures of tissue: stacks, gene maps, the view from the side."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -12,6 +14,7 @@ from tests.report.stacks import imputed, partly_known, simulated
 
 from insignia.core import keys
 from insignia.core.errors import GeneMatchError, InputError, MissingMetadata
+from insignia.data import Pose, Transform
 from insignia.report import gene_maps_figure, stack_3d_figure, stack_figure
 from insignia.report.spatial_maps import Frame, limits, pitch_um, shortened
 
@@ -78,15 +81,23 @@ def test_correlations_below_maps_are_those_of_each_section(stack):
 
 def test_what_is_known_failed_or_far_is_told(stack):
     failed = simulated(failed=("s3",))
+    far = Pose(Transform.rigid(0.0, np.array([5e4, 0.0])), "failed")
+    failed = failed.with_sections({"s3": replace(failed["s3"], pose=far)})
     figure = gene_maps_figure(imputed(failed), ["A01"], measured=partly_known(failed))
     said = texts(figure)
     assert "not registered" in said
     assert said.count("known") == 1
     assert said.count("not measured") == 2
     assert "ringed: far from any known spot" in " ".join(said)
-    guess = maps(figure)[1]
+    guess, lost = maps(figure)[1:3]
     edges = spots_of(guess)[0].get_edgecolor()
     assert (edges[:, 3] > 0).sum() == 3
+    # what failed stands in the middle of the others, wherever its pose would have put it
+    middle = np.concatenate([failed[name].common_um[:, :2] for name in ("s1", "s2")]).mean(axis=0)
+    drawn = spots_of(lost)[0].get_offsets()
+    assert len(drawn) == failed["s3"].spots.n_obs
+    away = np.linalg.norm(drawn.mean(axis=0) - middle)
+    assert away < 100
     alone = texts(gene_maps_figure(imputed(stack), ["A01"]))
     assert "measured" not in alone
     assert not [text for text in alone if text.startswith("r = ")]
@@ -247,6 +258,15 @@ def test_views_draw_where_they_are_told(stack):
     assert gene_maps_figure(adata, ["A01"], figure=(third := Figure())) is third
     ax = Figure().subplots()
     assert stack_3d_figure(adata, "A01", ax=ax) is ax.figure
+
+
+def test_a_failed_section_does_not_leave_the_view(stack):
+    far = Pose(Transform.rigid(0.0, np.array([5e4, 0.0])), "failed")
+    lost = stack.with_sections({"s3": replace(stack["s3"], pose=far)})
+    figure = render(stack_3d_figure(imputed(lost, all_sections=True), "A01"))
+    last, _, first = spots_of(figure.axes[0])
+    assert abs(np.mean(last.get_offsets()[:, 0]) - np.mean(first.get_offsets()[:, 0])) < 100
+    assert any("not registered" in text for text in texts(figure))
 
 
 def test_view_refusals(stack):

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import pandas as pd
 
 from insignia.core import keys
-from insignia.core.errors import GeneMatchError, InputError
 from insignia.report import style
+from insignia.report.section_maps import SectionMaps, section_maps
 from insignia.report.spatial_maps import (
     EXPRESSION,
     FAILED,
@@ -17,7 +16,6 @@ from insignia.report.spatial_maps import (
     Frame,
     Sheet,
     colour_bar,
-    common_points,
     depth,
     draw_spots,
     limits,
@@ -25,14 +23,13 @@ from insignia.report.spatial_maps import (
     scale_bar,
     shortened,
 )
-from insignia.stats import column_correlation
 
 if TYPE_CHECKING:
     from anndata import AnnData
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from insignia.data import Section, SectionStack
+    from insignia.data import SectionStack
 
 __all__ = ["gene_maps_figure"]
 
@@ -42,26 +39,6 @@ _DIM: Final = "#8a8a8a"
 _MEASURED, _IMPUTED, _SD = "measured", "imputed", "uncertainty"
 _BELOW: Final = {_MEASURED: 0.07, _IMPUTED: 0.2, _SD: 0.0}
 """Room below a map."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Column:
-    """One section: where its spots lie, what was measured there, and what was imputed.
-
-    Values and errors are (spots, genes) of the genes that are drawn; `None` where there are none.
-    """
-
-    name: str
-    z_um: float
-    is_placed: bool
-    is_known: bool
-    measured_um: np.ndarray | None
-    measured: np.ndarray | None
-    imputed_um: np.ndarray | None
-    imputed: np.ndarray | None
-    sd: np.ndarray | None
-    extrapolated: np.ndarray | None
-    correlation: np.ndarray | None
 
 
 def gene_maps_figure(
@@ -103,13 +80,10 @@ def gene_maps_figure(
     InputError
         There is nothing to draw, or no section of that name.
     """
-    columns = _columns(imputed, list(genes), measured, sections, gene_symbols)
+    columns = section_maps(imputed, list(genes), measured, sections, gene_symbols)
     rows = [_MEASURED] if any(column.measured is not None for column in columns) else []
     rows += [_IMPUTED, _SD] if keys.SD in imputed.layers else [_IMPUTED]
-    frame = Frame.around(
-        [points for column in columns for points in (column.measured_um, column.imputed_um) if points is not None],
-        pitch_um(imputed),
-    )
+    frame = Frame.around([points for column in columns for points in column.places], pitch_um(imputed))
     return _Plan(columns, list(genes), rows, frame, pitch_um(imputed)).draw(figure)
 
 
@@ -117,7 +91,7 @@ def gene_maps_figure(
 class _Plan:
     """Where everything goes, in inches."""
 
-    columns: list[_Column]
+    columns: list[SectionMaps]
     genes: list[str]
     rows: list[str]
     frame: Frame
@@ -166,7 +140,7 @@ class _Plan:
             parts.append("r: over the spots of the section")
         return parts
 
-    def _heading(self, sheet: Sheet, column: _Column, left: float) -> None:
+    def _heading(self, sheet: Sheet, column: SectionMaps, left: float) -> None:
         colour = style.INK if column.is_placed else FAILED
         middle, letters = left + self.side / 2, max(8, int(self.side / 0.078))
         name = shortened(column.name, letters)
@@ -211,7 +185,7 @@ class _Plan:
         low, high = limits(shown, from_zero=kind == _SD)
         return ScalarMappable(Normalize(low, high), colormaps[UNCERTAINTY if kind == _SD else EXPRESSION])
 
-    def _map(self, ax: "Axes", column: _Column, number: int, kind: str, colours: Any) -> None:
+    def _map(self, ax: "Axes", column: SectionMaps, number: int, kind: str, colours: Any) -> None:
         self.frame.apply(ax)
         values = {_MEASURED: column.measured, _IMPUTED: column.imputed, _SD: column.sd}[kind]
         points = column.measured_um if kind == _MEASURED else column.imputed_um
@@ -234,72 +208,3 @@ def _said(correlation: float) -> str:
 
 def _any(values: np.ndarray | None) -> bool:
     return values is not None and bool(values.any())
-
-
-def _columns(
-    imputed: "AnnData",
-    genes: list[str],
-    measured: "SectionStack | None",
-    sections: Sequence[str] | None,
-    gene_symbols: str | None,
-) -> list[_Column]:
-    common_points(imputed)
-    if not genes:
-        raise InputError("Name at least one gene to draw.")
-    if absent := [gene for gene in genes if gene not in imputed.var_names]:
-        raise GeneMatchError(
-            f"{absent[:5]} were not imputed; the {imputed.n_vars:,} genes that were are like "
-            f"{list(imputed.var_names[:5])}."
-        )
-    there = [str(name) for name in imputed.obs[keys.SECTION].astype(str).unique()]
-    depths = {name: float(imputed[imputed.obs[keys.SECTION] == name].obsm[keys.SPATIAL_COMMON][0, 2]) for name in there}
-    if measured is not None:
-        depths = {name: measured[name].z_um for name in measured.measured} | depths
-    chosen = list(depths) if sections is None else list(sections)
-    if unknown := [name for name in chosen if name not in depths]:
-        raise InputError(f"Nothing is known or imputed of section {unknown[0]!r}; there are {', '.join(depths)}.")
-    made = []
-    for name in sorted(chosen, key=lambda name: depths[name]):
-        held = None
-        if measured is not None and name in measured.names and measured[name].is_measured:
-            held = measured[name]
-        made.append(_column(imputed, name, depths[name], genes, held, gene_symbols))
-    return made
-
-
-def _column(
-    imputed: "AnnData", name: str, z_um: float, genes: list[str], held: "Section | None", gene_symbols: str | None
-) -> _Column:
-    own = imputed[(imputed.obs[keys.SECTION] == name).to_numpy()]
-    is_known = own.n_obs == 0 or bool(own.obs.get(keys.IS_KNOWN, pd.Series([False])).all())
-    columns = imputed.var_names.get_indexer(genes)
-    points = values = sd = extrapolated = None
-    is_placed = True
-    if own.n_obs and not is_known:
-        points, values = np.asarray(own.obsm[keys.SPATIAL_COMMON])[:, :2], np.asarray(own.X)[:, columns]
-        sd = np.asarray(own.layers[keys.SD])[:, columns] if keys.SD in own.layers else None
-        extrapolated = own.obs[keys.EXTRAPOLATED].to_numpy(bool) if keys.EXTRAPOLATED in own.obs else None
-        is_placed = bool(own.obs[keys.REG_OK].all()) if keys.REG_OK in own.obs else True
-    truth = None if held is None else _normalised(held, imputed, gene_symbols)[:, columns]
-    places = None if held is None else held.common_um[:, :2]
-    correlation = None
-    if values is not None and truth is not None and held is not None:
-        correlation = _correlation(own, values, held, truth)
-    return _Column(name, z_um, is_placed, is_known, places, truth, points, values, sd, extrapolated, correlation)
-
-
-def _normalised(section: "Section", imputed: "AnnData", gene_symbols: str | None) -> np.ndarray:
-    """Normalise the counts of a section over the imputed genes, as the imputer does, (spots, genes)."""
-    from insignia.spatial.panel import Panel, normalise, panel_counts
-
-    panel = Panel(tuple(map(str, imputed.var_names)), "given", np.zeros(imputed.n_vars), (), gene_symbols)
-    return normalise(panel_counts(section.spots, panel))
-
-
-def _correlation(own: "AnnData", values: np.ndarray, held: "Section", truth: np.ndarray) -> np.ndarray | None:
-    """Correlation of each gene over the spots that were both measured and imputed; `None` if fewer than three were."""
-    place = held.spots.obs_names.get_indexer(pd.Index(own.obs.get(keys.SPOT, own.obs_names)))
-    both = place >= 0
-    if both.sum() < 3:
-        return None
-    return column_correlation(values[both], truth[place[both]])

@@ -134,6 +134,7 @@ class _Scene:
                 for column, default in ((keys.IS_KNOWN, False), (keys.REG_OK, True))
             )
             planes.append(_Plane(str(name), float(points[rows, 2].mean()), rows, level, known, placed))
+        points = _gathered(points, planes)
         frame = Frame.around([points], pitch)
         corners = _project(_corners(frame), frame, 0.0)
         return cls(points, planes, frame, pitch, _APART * float(np.ptp(corners[:, 1])))
@@ -226,6 +227,18 @@ class _Scene:
             color=style.INK,
             annotation_clip=False,
         )
+
+
+def _gathered(points: np.ndarray, planes: list[_Plane]) -> np.ndarray:
+    """Put sections that have no place in the common frame in the middle of the others."""
+    lost = [plane.rows for plane in planes if not plane.is_placed]
+    placed = np.ones(len(points), dtype=bool)
+    placed[[row for rows in lost for row in rows]] = False
+    moved = points.copy()
+    if placed.any():
+        for rows in lost:
+            moved[rows, :2] += points[placed, :2].mean(axis=0) - points[rows, :2].mean(axis=0)
+    return moved
 
 
 def _corners(frame: Frame) -> np.ndarray:

@@ -119,6 +119,13 @@ def test_planted_nuclei_are_counted(n, radius):
     assert found["nuclei_cover"][0] == pytest.approx(n * area / patch.shape[0] ** 2)
 
 
+def test_pieces_that_touch_at_a_corner_are_one_nucleus():
+    amount = np.zeros((112, 112))
+    amount[20:26, 20:26] = amount[26:32, 26:32] = 0.15
+    found = described(stained(amount, 0.03))
+    assert (found["nuclei_count"][0], found["nuclei_area_px"][0]) == (1, 72)
+
+
 @pytest.mark.parametrize(("haematoxylin", "eosin"), [(0.1, 0.0), (0.0, 0.08), (0.06, 0.04)])
 def test_planted_amounts_of_stain_are_found(haematoxylin, eosin):
     found = described(stained(np.full((112, 112), haematoxylin), eosin))

@@ -211,6 +211,14 @@ def test_the_same_weights_give_the_same_from_any_file(tmp_path):
     np.testing.assert_allclose(load_vit(tmp_path / "half.pth", n_heads=3).encode(images), expected, atol=0.02)
 
 
+def test_models_are_called_after_their_file_or_folder(tmp_path, monkeypatch):
+    folder = save_timm(tmp_path / "uni", timm_vit())
+    monkeypatch.chdir(folder)
+    for path in (folder, folder / "model.safetensors", ".", "model.safetensors"):
+        assert load_vit(path).name == "uni"
+    assert load_vit(path, name="mine").name == "mine"
+
+
 def test_encoders_hold_no_gradients_and_no_randomness(tmp_path):
     encoder = load_vit(save_timm(tmp_path, timm_vit()))
     assert not encoder.module.training

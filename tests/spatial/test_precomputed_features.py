@@ -84,6 +84,12 @@ def test_an_obsm_entry_can_be_taken():
     assert made.notes == ("s2: not in the source, so no X_mine.",)
 
 
+def test_settings_that_would_be_ignored_are_refused():
+    for options in ({"scales_um": (100,)}, {"surroundings_um": 50}):
+        with pytest.raises(InputError, match="taken as they are: leave out scales_um and surroundings_um"):
+            features(stack(), encoder="precomputed:X_uni", **options)
+
+
 def test_one_table_of_several_sections_is_divided():
     parts = {name: pd.DataFrame(values, index=names) for name in ("s1", "s2") for names, values in [shuffled(name)]}
     by_column = pd.concat([part.assign(section=name) for name, part in parts.items()])

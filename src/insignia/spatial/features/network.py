@@ -16,7 +16,16 @@ from insignia.core.files import canonical_json, sha256_text
 from insignia.models.checkpoint import read_json, read_torch
 from insignia.spatial.features.contract import ImageEncoder
 
-__all__ = ["IMAGENET", "Colours", "NetworkEncoder", "find_weights", "load_strictly", "read_config", "read_weights"]
+__all__ = [
+    "IMAGENET",
+    "Colours",
+    "NetworkEncoder",
+    "find_weights",
+    "load_strictly",
+    "name_of",
+    "read_config",
+    "read_weights",
+]
 
 _BATCH: Final = 32
 _NESTED: Final = ("state_dict", "model")
@@ -99,6 +108,12 @@ def find_weights(path: Path) -> Path:
     if not path.is_file():
         raise ModelFormatError(f"There are no weights at {path}. Give a file, or the folder that holds it.")
     return path
+
+
+def name_of(weights: Path) -> str:
+    """Return what a model is called: by its folder, where the file has one of the names that all models have."""
+    weights = weights.resolve()
+    return weights.parent.name if weights.name in _FILES else weights.stem
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:

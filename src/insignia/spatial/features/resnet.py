@@ -8,7 +8,14 @@ from torch.nn import functional
 
 from insignia.core.errors import ModelFormatError
 from insignia.core.files import sha256_file
-from insignia.spatial.features.network import IMAGENET, NetworkEncoder, find_weights, load_strictly, read_weights
+from insignia.spatial.features.network import (
+    IMAGENET,
+    NetworkEncoder,
+    find_weights,
+    load_strictly,
+    name_of,
+    read_weights,
+)
 
 __all__ = ["ResNet", "load_resnet"]
 
@@ -105,7 +112,7 @@ def load_resnet(
     module = ResNet(int(weights["conv1.weight"].shape[0]), depths)
     load_strictly(module, weights, file)
     return NetworkEncoder(
-        name or (file.parent.name if Path(path).is_dir() else file.stem),
+        name or name_of(file),
         module,
         patch_px=image_px,
         colours=IMAGENET,

@@ -20,6 +20,7 @@ from insignia.spatial.features.surroundings import averaged_around
 __all__ = ["features"]
 
 _COARSE = 2.0
+_SCALES_UM = (110.0, 260.0, 520.0)
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def features(
     stack: SectionStack,
     *,
     encoder: str | ImageEncoder = "handcrafted",
-    scales_um: Sequence[float] = (110.0, 260.0, 520.0),
+    scales_um: Sequence[float] = _SCALES_UM,
     surroundings_um: float | None = None,
     batch_size: int = 64,
     key_added: str | None = None,
@@ -93,6 +94,8 @@ def features(
         The weights are not what they should be, or reading them would run code.
     """
     if isinstance(encoder, str) and encoder.startswith("precomputed:"):
+        if tuple(scales_um) != _SCALES_UM or surroundings_um is not None:
+            raise InputError("Precomputed features are taken as they are: leave out scales_um and surroundings_um.")
         return precomputed(stack, encoder.removeprefix("precomputed:"), key_added=key_added)
     plan = _plan(encoder, scales_um, surroundings_um, batch_size, use_cache=use_cache)
     name = key_added or plan.encoder.name

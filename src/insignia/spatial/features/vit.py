@@ -14,6 +14,7 @@ from insignia.spatial.features.network import (
     NetworkEncoder,
     find_weights,
     load_strictly,
+    name_of,
     read_config,
     read_weights,
 )
@@ -86,7 +87,7 @@ def load_vit(
             f"image_px must be a multiple of {shape.token_px}, the side of a token; found {image_px}."
         )
     return NetworkEncoder(
-        name or (file.parent.name if Path(path).is_dir() else file.stem),
+        name or name_of(file),
         module,
         patch_px=image_px,
         colours=Colours(

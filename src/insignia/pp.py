@@ -8,8 +8,8 @@ from anndata import AnnData
 
 from insignia.data import Expression, InputSpace
 from insignia.data import standardise_obs as standard_table
-from insignia.genes import GeneAlignment, GeneMatch
-from insignia.models import Encoder, as_encoder
+from insignia.genes import GeneMatch
+from insignia.models import Encoder, align, as_encoder
 
 __all__ = ["CheckReport", "check", "standardise_obs"]
 
@@ -62,7 +62,7 @@ def check(
         adata, layer=layer, input_space=input_space, gene_symbols=gene_symbols, gene_ids=gene_ids
     )
     encoder.check_space(expression.space)
-    alignment = GeneAlignment(expression.genes, encoder.genes, min_overlap=min_overlap)
+    alignment = align(expression, encoder, min_overlap=min_overlap)
     return CheckReport(
         expression.n_cells, len(expression.genes), expression.space, expression.genes.organism, alignment.match
     )

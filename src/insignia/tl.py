@@ -124,6 +124,7 @@ def embed(
     input_space: InputSpace | None = None,
     gene_symbols: str | None = None,
     gene_ids: str | None = None,
+    device: str = "auto",
     key_added: str | None = None,
     copy: bool = False,
 ) -> AnnData | None:
@@ -135,7 +136,7 @@ def embed(
         Cells, (cells, genes).
     model
         A loaded model, or the directory of one.
-    layer, input_space, gene_symbols, gene_ids
+    layer, input_space, gene_symbols, gene_ids, device
         As for `attribute`.
     key_added
         Entry of `obsm` to write; `None` takes ``X_`` and the model's name.
@@ -153,7 +154,13 @@ def embed(
     """
     encoder = as_encoder(model)
     embedding = embed_cells(
-        adata, encoder, layer=layer, input_space=input_space, gene_symbols=gene_symbols, gene_ids=gene_ids
+        adata,
+        encoder,
+        layer=layer,
+        input_space=input_space,
+        gene_symbols=gene_symbols,
+        gene_ids=gene_ids,
+        device=device,
     )
     adata = adata.to_memory(copy=True) if copy else adata
     adata.obsm[key_added or f"X_{encoder.name}"] = embedding

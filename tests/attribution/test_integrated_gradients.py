@@ -3,10 +3,12 @@
 import dataclasses
 
 import numpy as np
+import pytest
 import torch
 from tests.attribution.conftest import make_cells, scimilarity_look_alike, smooth_network, vocabulary
 
 from insignia.attribution import AttributeOptions, PathOptions, Runner, find_target, methods
+from insignia.core.errors import InputError
 from insignia.data import Expression
 from insignia.models import Inputs, fakes
 
@@ -196,4 +198,7 @@ def test_self_abs_equals_an_independent_vector(cells):
 
 
 def test_options_are_plain_values():
-    assert dataclasses.asdict(PathOptions()) == {"n_steps": 50, "tolerance": 0.01, "max_values": 2**21}
+    expected = {"n_steps": 50, "tolerance": 0.01, "max_values": None, "interpolate": "values"}
+    assert dataclasses.asdict(PathOptions()) == expected
+    with pytest.raises(InputError, match="interpolate is one of values, amounts; found 'counts'"):
+        PathOptions(interpolate="counts")

@@ -45,19 +45,22 @@ def network(activation, *, is_normalised=False, seed=0):
     return MLPEncoder("net", vocabulary(), layers, is_normalised=is_normalised, fingerprint="net")
 
 
-def explain(method, encoder, adata, *, target="self", baseline=None, **options):
+def explain(method, encoder, adata, *, target="self", baseline=None, precision="float32", **options):
     expression = Expression.from_adata(adata, input_space="counts")
-    made = AttributeOptions(method, target, baseline, signed=True, path=PathOptions(**options))
+    made = AttributeOptions(method, target, baseline, signed=True, path=PathOptions(**options), precision=precision)
     (block,) = Runner(encoder, expression, made).blocks(show_progress=False)
     return block
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_deeplift_adds_up_exactly_for_every_activation_it_takes(cells, name):
+    """In float32 below 1e-4, but for a cell whose score hardly changes, where rounding shows: float64 has no such."""
     mean = np.asarray(cells.X.mean(0)).ravel()
     for baseline in (None, mean):
         block = explain("deeplift", network(ACTIVATIONS[name]), cells, baseline=baseline)
-        assert np.nanmax(block.gap) < 1e-4
+        assert np.nanquantile(block.gap, 0.9) < 1e-4
+        exact = explain("deeplift", network(ACTIVATIONS[name]), cells, baseline=baseline, precision="float64")
+        assert np.nanmax(exact.gap) < 1e-9
     slopes = explain("input_x_gradient", network(ACTIVATIONS[name]), cells)
     exact = explain("deeplift", network(ACTIVATIONS[name]), cells)
     assert np.abs(slopes.attribution.toarray() - exact.attribution.toarray()).max() > 1

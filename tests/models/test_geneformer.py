@@ -18,7 +18,6 @@ from insignia.attribution import AttributeOptions, PathOptions, Runner, find_tar
 from insignia.core.errors import CoverageWarning, InputError, InputSpaceError, ModelFormatError, UnsafeCheckpoint
 from insignia.data import Cells, Expression
 from insignia.genes import GeneAlignment, GeneVocabulary
-from insignia.models import transformer
 from insignia.models.geneformer import load_geneformer
 from insignia.models.token_files import GeneformerFiles
 
@@ -28,11 +27,10 @@ def aligned(encoder, adata):
     return expression.block(0, adata.n_obs).aligned(GeneAlignment(expression.genes, encoder.genes))
 
 
-def explain(encoder, adata, *, n_steps=50):
+def explain(encoder, adata, *, n_steps=50, max_values=None):
     inputs = encoder.prepare(aligned(encoder, adata))
-    return methods["integrated_gradients"].explain(
-        encoder, inputs, None, target=find_target("self"), options=PathOptions(n_steps)
-    )
+    options = PathOptions(n_steps, max_values=max_values)
+    return methods["integrated_gradients"].explain(encoder, inputs, None, target=find_target("self"), options=options)
 
 
 def published_tokens(counts, *, special, longest):
@@ -144,9 +142,10 @@ def test_neither_padding_nor_batch_nor_pieces_matter(tmp_path, special, monkeypa
         np.testing.assert_allclose(
             explain(encoder, alone).attribution.toarray(), attributed[[row]], rtol=1e-4, atol=1e-5
         )
-    monkeypatch.setattr(transformer, "_MAX_VALUES", 2000)
+    pieces = explain(encoder, adata, max_values=2000).attribution.toarray()
+    np.testing.assert_allclose(pieces, attributed, rtol=1e-4, atol=1e-5)
+    monkeypatch.setattr("insignia.models.memory.room", lambda *_: 2000)
     np.testing.assert_allclose(encoder.embed(aligned(encoder, adata)), whole, rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(explain(encoder, adata).attribution.toarray(), attributed, rtol=1e-4, atol=1e-5)
 
 
 def test_gradients_are_those_of_finite_differences(tmp_path):

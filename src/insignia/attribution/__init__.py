@@ -4,7 +4,16 @@ import insignia.attribution.deeplift
 import insignia.attribution.expected_gradients
 import insignia.attribution.input_x_gradient
 import insignia.attribution.integrated_gradients  # noqa: F401 - all four register
-from insignia.attribution.contract import Explained, Method, PathOptions, Target, find_target, methods, targets
+from insignia.attribution.contract import (
+    Explained,
+    Interpolate,
+    Method,
+    PathOptions,
+    Target,
+    find_target,
+    methods,
+    targets,
+)
 from insignia.attribution.embedding_targets import Centroid, Contrast, Dimension, Label
 from insignia.attribution.parts import write_part
 from insignia.attribution.ranking import group_means, rank_genes
@@ -18,6 +27,7 @@ __all__ = [
     "Contrast",
     "Dimension",
     "Explained",
+    "Interpolate",
     "Label",
     "Method",
     "PathOptions",

@@ -3,15 +3,20 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final, Literal
 
 import numpy as np
 from scipy.sparse import csr_matrix
 from torch import Tensor
 
+from insignia.core.errors import InputError
 from insignia.core.registry import Registry
 from insignia.models import Encoder, Inputs
 
-__all__ = ["Explained", "Method", "PathOptions", "Target", "find_target", "methods", "targets"]
+__all__ = ["Explained", "Interpolate", "Method", "PathOptions", "Target", "find_target", "methods", "targets"]
+
+Interpolate = Literal["values", "amounts"]
+_INTERPOLATE: Final = ("values", "amounts")
 
 
 @dataclass(frozen=True)
@@ -25,12 +30,21 @@ class PathOptions:
     tolerance
         Completeness gap that is aimed at when `n_steps` is 0.
     max_values
-        Numbers that one pass through the network may hold at its widest point; bounds memory whatever the batch.
+        Numbers that one pass through the network may keep for its way back, or what one point takes if that is more;
+        bounds memory whatever the batch. `None` takes what the device has room for.
+    interpolate
+        What moves on a straight line: ``"values"``, what the network reads, or ``"amounts"``, what an element-wise
+        function of the model, such as log1p, makes these values of.
     """
 
     n_steps: int = 50
     tolerance: float = 0.01
-    max_values: int = 2**21
+    max_values: int | None = None
+    interpolate: Interpolate = "values"
+
+    def __post_init__(self) -> None:
+        if self.interpolate not in _INTERPOLATE:
+            raise InputError(f"interpolate is one of {', '.join(_INTERPOLATE)}; found {self.interpolate!r}.")
 
 
 @dataclass(frozen=True)
@@ -103,23 +117,32 @@ class Method(ABC):
         Whether attributions should add up to the change, so that a wide gap is a warning.
     takes_many_baselines
         Whether each cell is compared with all given baselines, instead of one.
+    follows_path
+        Whether it takes steps on a path from the baseline to the cell, so that their number matters.
+    interpolates
+        Whether it depends on what moves on a straight line; see `PathOptions`.
     """
 
     is_complete: bool = True
     takes_many_baselines: bool = False
+    follows_path: bool = False
+    interpolates: bool = False
 
     def check(self, encoder: Encoder, target: Target) -> None:  # noqa: B027 - most methods take anything
-        """Refuse an encoder or a target that the method cannot explain."""
+        """Refuse an encoder, in its precision, or a target that the method cannot explain."""
 
     @abstractmethod
     def explain(
         self, encoder: Encoder, inputs: Inputs, baseline: Inputs | None, *, target: Target, options: PathOptions
     ) -> Explained:
-        """Explain a block of cells; `baseline` has one row or one a cell, `None` is the model's zero."""
+        """Explain a block of cells, prepared by `Encoder.inputs`.
+
+        `baseline` has one row or one a cell; `None` is the model's zero.
+        """
 
     def advice(self, options: PathOptions) -> str:  # noqa: ARG002 - for methods that follow a path
         """Say what to do about a wide gap."""
-        return "Compare with method='integrated_gradients'."
+        return "Compare with method='integrated_gradients', or look with precision='float64'."
 
 
 methods: Registry[Method] = Registry("attribution method", entry_point="insignia.methods")

@@ -8,15 +8,14 @@ usual, gives something else than DeepLIFT without a word.
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
-from scipy.sparse import csr_matrix
 from torch import Tensor, nn
 
-from insignia.attribution import kernels
 from insignia.attribution.contract import Explained, Method, PathOptions, Target, methods
-from insignia.attribution.path_gradient import difference
-from insignia.core.errors import DegenerateTarget, ModelError
+from insignia.attribution.scored import change_between
+from insignia.attribution.sparse_paths import difference, times
+from insignia.core.device import widened
+from insignia.core.errors import DegenerateTarget, InputError, ModelError
 from insignia.models import Encoder, Inputs
 
 __all__ = ["DeepLift"]
@@ -49,6 +48,10 @@ class DeepLift(Method):
             raise DegenerateTarget(
                 f"DeepLIFT explains linear targets, and {target.name!r} is not. Use target='self_raw'."
             )
+        if encoder.precision == "bf16":
+            raise InputError(
+                "DeepLIFT divides small differences, of which bfloat16 keeps two digits. Use precision='float32'."
+            )
         for name, layer in _layers(encoder):
             if not isinstance(layer, (*ACTIVATIONS, nn.Linear, nn.Dropout, nn.Identity)):
                 raise ModelError(
@@ -66,20 +69,19 @@ class DeepLift(Method):
         options: PathOptions,  # noqa: ARG002 - there is no path to follow
     ) -> Explained:
         """Explain a block of cells."""
-        assert encoder.first_layer is not None
-        by_gene = encoder.first_layer.by_gene
-        bias = encoder.first_bias(inputs.context)
+        first = encoder.first_layer
+        assert first is not None
+        bias, rows = encoder.first_bias(inputs.context), first.rows(inputs.values)
         layers = [layer for _, layer in _layers(encoder)]
-        cell = _states(torch.from_numpy(kernels.project(inputs.values, by_gene)) + bias, layers)
-        start = bias if baseline is None else torch.from_numpy(kernels.project(baseline.values, by_gene)) + bias
+        cell = _states(rows.project() + bias, layers)
+        start = bias if baseline is None else first.rows(baseline.values).project() + bias
         reference = _states(start.expand_as(cell[0]), layers)
         held = target.weights(encoder.embedding(cell[-1]) if not target.is_raw else cell[-1])
-        high, low = (target.score(state[-1].double(), held.double()).numpy() for state in (cell, reference))
+        high, low = (target.score(widened(states[-1]), widened(held)) for states in (cell, reference))
         multiplier = _multiplier(cell, reference, layers, target, held)
         moved = inputs.values if baseline is None else difference(inputs.values, baseline.values)
-        slopes = kernels.sample_back(multiplier.numpy(), by_gene, moved)
-        attribution = csr_matrix((moved.data * slopes, moved.indices, moved.indptr), moved.shape)
-        return Explained(attribution, high - low, np.abs(high) + np.abs(low))
+        places = rows if baseline is None else first.rows(moved)
+        return Explained(times(moved, places.data, places.back(multiplier)), *change_between(low, high))
 
 
 def _layers(encoder: Encoder) -> list[tuple[str, nn.Module]]:

@@ -76,7 +76,7 @@ class Centroid(SelfWeighted):
 
     def weights(self, embedding: Tensor) -> Tensor:
         """Return the centroid for every cell."""
-        return torch.from_numpy(self.vector).expand_as(embedding)
+        return torch.from_numpy(self.vector).to(embedding).expand_as(embedding)
 
 
 class Contrast(Centroid):
@@ -141,8 +141,9 @@ class Label(Target):
     def score(self, embedding: Tensor, weights: Tensor) -> Tensor:  # noqa: ARG002 - nothing is held
         """Take the label's logit."""
         assert self._encoder is not None
-        # scores are read off in float64, and the classifier's weights are float32
-        return self._encoder.classify(embedding.float())[:, self._encoder.labels.index(self.label)]
+        # scores at the ends are read off in float64, and the classifier has the precision of its encoder
+        logits = self._encoder.classify(embedding.to(self._encoder.dtype))
+        return logits[:, self._encoder.labels.index(self.label)]
 
 
 @targets.add("self", source=_SOURCE)

@@ -17,6 +17,8 @@ class ExpectedGradients(Method):
     """
 
     takes_many_baselines = True
+    follows_path = True
+    interpolates = True
 
     def explain(
         self, encoder: Encoder, inputs: Inputs, baseline: Inputs | None, *, target: Target, options: PathOptions
@@ -37,7 +39,7 @@ class ExpectedGradients(Method):
             mean = mean + part.attribution
         count = len(parts)
         return Explained(
-            (mean / count).tocsr().astype(np.float32),
+            (mean / count).tocsr(),
             np.mean([part.change for part in parts], axis=0),
             np.mean([part.score for part in parts], axis=0),
         )

@@ -3,7 +3,8 @@
 import numpy as np
 
 from insignia.attribution.contract import Explained, Method, PathOptions, Target, methods
-from insignia.attribution.path_gradient import Rule, path_gradient
+from insignia.attribution.path_gradient import path_gradient
+from insignia.attribution.scored import Rule
 from insignia.core.errors import DegenerateTarget
 from insignia.models import Encoder, Inputs
 
@@ -14,6 +15,7 @@ class InputXGradient(Method):
     """``(x_g - b_g) * ds/dx_g (x)`` (Shrikumar et al. 2016, arXiv:1605.01713); it need not add up to the change."""
 
     is_complete = False
+    interpolates = True
 
     def check(self, encoder: Encoder, target: Target) -> None:
         """Refuse the self-weighted target of a normalised embedding, whose gradient is identically zero at the cell."""
@@ -29,7 +31,7 @@ class InputXGradient(Method):
     ) -> Explained:
         """Explain a block of cells by the gradient at its end."""
         at_the_cell = Rule(np.ones(1), np.ones(1))
-        return path_gradient(encoder, inputs, baseline, target=target, rule=at_the_cell, max_values=options.max_values)
+        return path_gradient(encoder, inputs, baseline, target=target, rule=at_the_cell, options=options)
 
 
 methods.add("input_x_gradient", source="arXiv:1605.01713")(InputXGradient())

@@ -4,7 +4,9 @@ import numpy as np
 from scipy.sparse import vstack
 
 from insignia.attribution.contract import Explained, Method, PathOptions, Target, methods
-from insignia.attribution.path_gradient import Rule, path_gradient
+from insignia.attribution.path_gradient import path_gradient
+from insignia.attribution.scored import Rule
+from insignia.attribution.sparse_paths import start_of
 from insignia.models import Encoder, Inputs
 
 __all__ = ["IntegratedGradients"]
@@ -17,6 +19,9 @@ class IntegratedGradients(Method):
 
     Sundararajan, Taly & Yan 2017 (arXiv:1703.01365), eq. 1.
     """
+
+    follows_path = True
+    interpolates = True
 
     def explain(
         self, encoder: Encoder, inputs: Inputs, baseline: Inputs | None, *, target: Target, options: PathOptions
@@ -41,7 +46,7 @@ def _explain(
     encoder: Encoder, inputs: Inputs, baseline: Inputs | None, target: Target, options: PathOptions, n_steps: int
 ) -> Explained:
     rule = gauss_legendre(n_steps)
-    return path_gradient(encoder, inputs, baseline, target=target, rule=rule, max_values=options.max_values)
+    return path_gradient(encoder, inputs, baseline, target=target, rule=rule, options=options)
 
 
 def _climb(
@@ -55,8 +60,7 @@ def _climb(
         left = np.flatnonzero(gaps > options.tolerance)
         if not len(left):
             break
-        start = baseline.rows(left) if baseline is not None and baseline.n_cells > 1 else baseline
-        again = _explain(encoder, inputs.rows(left), start, target, options, n_steps)
+        again = _explain(encoder, inputs.rows(left), start_of(baseline, left), target, options, n_steps)
         for place, (row, gap) in enumerate(zip(left, again.gap, strict=True)):
             if gap < gaps[row]:
                 rows[row], gaps[row] = again.attribution[place], gap

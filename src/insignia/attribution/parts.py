@@ -70,4 +70,4 @@ def _write(runner: Runner, var: pd.DataFrame, path: Path, *, key_added: str, sho
         obs[keys.row_sum(key_added)] = np.concatenate(totals)
         write_elem(file, "obs", obs)
         write_elem(file, "var", var.assign(**{keys.gene_index(key_added): runner.alignment.index}))
-        write_elem(file, f"uns/{key_added}", runner.record.to_dict())
+        write_elem(file, f"uns/{key_added}", runner.facts)

@@ -8,186 +8,78 @@ is followed through the small rest of the network only: one sparse product with 
 are those of the whole network up to rounding.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
-from typing import Any
-
 import numpy as np
-import torch
-from scipy.sparse import csr_matrix
-from torch import Tensor
+from scipy.sparse import csr_matrix, vstack
 
-from insignia.attribution import kernels
-from insignia.attribution.contract import Explained, Target
-from insignia.attribution.piecewise import PiecewiseLayer, piecewise_layer
-from insignia.models import Encoder, Inputs
-from insignia.models.contract import Context
+from insignia.attribution.amounts import along_amounts, in_amounts
+from insignia.attribution.contract import Explained, PathOptions, Target
+from insignia.attribution.integral import Integral, PiecewiseIntegral
+from insignia.attribution.piecewise import piecewise_layer
+from insignia.attribution.scored import Network, PathTask, Rule, Scored
+from insignia.attribution.sparse_paths import difference, start_of, times
+from insignia.core.device import room
+from insignia.models import Encoder, Inputs, StraightPath
+from insignia.models.first_layer import AffineLayer, runs_compiled
 
-__all__ = ["Rule", "difference", "path_gradient"]
-
-Network = Callable[[Tensor, Context], Tensor]
-
-
-@dataclass(frozen=True)
-class Rule:
-    """Nodes on the path, 0 at the baseline and 1 at the cell, and their weights."""
-
-    nodes: np.ndarray
-    weights: np.ndarray
+__all__ = ["path_gradient"]
 
 
 def path_gradient(
-    encoder: Encoder, inputs: Inputs, baseline: Inputs | None, *, target: Target, rule: Rule, max_values: int
+    encoder: Encoder, inputs: Inputs, baseline: Inputs | None, *, target: Target, rule: Rule, options: PathOptions
 ) -> Explained:
     """Attribute the change of the target's score by a rule; see `Method.explain`."""
-    if encoder.first_layer is not None:
-        return _through_first_layer(encoder, inputs, baseline, target, rule, max_values)
-    return _through_network(encoder, inputs, baseline, target, rule, max_values)
+    task = PathTask(encoder, target, rule, options)
+    if encoder.first_layer is None:
+        return _through_network(task, inputs, baseline)
+    if task.transform is not None:
+        return along_amounts(task, encoder.first_layer, task.transform, inputs, baseline)
+    return _through_first_layer(task, encoder.first_layer, inputs, baseline)
 
 
-def _through_network(
-    encoder: Encoder, inputs: Inputs, baseline: Inputs | None, target: Target, rule: Rule, max_values: int
-) -> Explained:
+def _through_network(task: PathTask, inputs: Inputs, baseline: Inputs | None) -> Explained:
+    rows = task.encoder.points_per_pass(inputs, task.options.max_values)
+    groups = list(inputs.groups(max(1, rows // len(task.rule.nodes))))
+    parts = [_group(task, inputs.rows(cells), start_of(baseline, cells), rows) for cells in groups]
+    order = np.argsort(np.concatenate(groups))
+    attribution = vstack([part.attribution for part in parts], format="csr")[order]
+    change, score = (np.concatenate([getattr(part, name) for part in parts])[order] for name in ("change", "score"))
+    return Explained(attribution, change, score)
+
+
+def _group(task: PathTask, inputs: Inputs, baseline: Inputs | None, rows: int) -> Explained:
+    """Explain a few cells, whose points fit in one pass, or one cell in several."""
+    encoder = task.encoder
     path = encoder.path(inputs, baseline)
-    integral = _Integral(
-        _reader(encoder, encoder.forward, target),
-        path.start,
-        path.end,
-        path.context,
-        target=target,
-        rule=rule,
-        max_values=max_values,
-    )
-    mean_gradient, change, score = integral.compute()
+    network: Network = encoder.forward
+    if task.transform is not None:
+        path, network = in_amounts(path, network, task.transform)
+    scored = Scored(encoder, network, task.target, rows)
+    held, change, score = scored.ends(path.start, path.end, path.context)
+    mean_gradient = Integral(scored, path, task.rule).mean_gradient(held)
     genes = encoder.to_genes((path.end - path.start) * mean_gradient, path.context)
     return Explained(csr_matrix(genes.cpu().numpy()), change, score)
 
 
-def _through_first_layer(
-    encoder: Encoder, inputs: Inputs, baseline: Inputs | None, target: Target, rule: Rule, max_values: int
-) -> Explained:
-    assert encoder.first_layer is not None
-    layer = encoder.first_layer.by_gene
-    bias = encoder.first_bias(inputs.context)
-    end = torch.from_numpy(kernels.project(inputs.values, layer)) + bias
-    start = bias if baseline is None else torch.from_numpy(kernels.project(baseline.values, layer)) + bias
-    start = start.expand_as(end)
-    pieces = piecewise_layer(encoder.tail_layers) if encoder.tail_layers is not None else None
-    kind = _Integral if pieces is None or len(rule.nodes) == 1 else partial(_PiecewiseIntegral, pieces, encoder)
-    integral = kind(
-        _reader(encoder, encoder.tail, target),
-        start,
-        end,
-        inputs.context,
-        target=target,
-        rule=rule,
-        max_values=max_values,
-    )
-    mean_gradient, change, score = integral.compute()
+def _through_first_layer(task: PathTask, layer: AffineLayer, inputs: Inputs, baseline: Inputs | None) -> Explained:
+    bias, cells = task.encoder.first_bias(inputs.context), layer.rows(inputs.values)
+    end = cells.project() + bias
+    start = bias if baseline is None else layer.rows(baseline.values).project() + bias
+    path = StraightPath(start.expand_as(end), end, inputs.context)
+    scored = task.tail(end, path.context)
+    held, change, score = scored.ends(path.start, path.end, path.context)
+    mean_gradient = _integral(task, scored, path).mean_gradient(held)
     moved = inputs.values if baseline is None else difference(inputs.values, baseline.values)
-    gradient = kernels.sample_back(mean_gradient.numpy(), layer, moved)
-    return Explained(csr_matrix((moved.data * gradient, moved.indices, moved.indptr), moved.shape), change, score)
+    places = cells if baseline is None else layer.rows(moved)
+    return Explained(times(moved, places.data, places.back(mean_gradient)), change, score)
 
 
-def _reader(encoder: Encoder, network: Network, target: Target) -> Network:
-    """Read the network up to what the target scores."""
-    if target.is_raw or not encoder.is_normalised:
-        return network
-    return lambda point, context: encoder.embedding(network(point, context))
-
-
-def difference(values: csr_matrix, baseline: csr_matrix) -> csr_matrix:
-    """Subtract the baseline, one row or one a cell, from every cell: canonical CSR over the union of both."""
-    rows = baseline
-    if baseline.shape[0] != values.shape[0]:
-        rows = csr_matrix(np.ones((values.shape[0], 1), dtype=np.float32)) @ baseline
-    moved = csr_matrix(values - rows, dtype=np.float32)
-    moved.sort_indices()
-    return moved
-
-
-class _Integral:
-    """The mean gradient of a target along straight paths, (cells, ...), in passes of bounded size."""
-
-    def __init__(
-        self,
-        network: Network,
-        start: Tensor,
-        end: Tensor,
-        context: Context,
-        *,
-        target: Target,
-        rule: Rule,
-        max_values: int,
-    ) -> None:
-        self.network, self.start, self.end, self.context = network, start, end, dict(context)
-        self.target, self.rule = target, rule
-        self.nodes = torch.tensor(rule.nodes, dtype=end.dtype)
-        self.node_weights = torch.tensor(rule.weights, dtype=end.dtype)
-        per_row = max(1, end[0].numel()) if len(end) else 1
-        self.rows = max(1, max_values // per_row)
-
-    def compute(self) -> tuple[Tensor, np.ndarray, np.ndarray]:
-        """Return the mean gradient, the change of the score and its magnitude."""
-        with torch.no_grad():
-            at_end = self._embed(self.end)
-            held = self.target.weights(at_end)
-            high = self.target.score(at_end.double(), held.double()).numpy()
-            low = self.target.score(self._embed(self.start).double(), held.double()).numpy()
-        return self.mean_gradient(held), high - low, np.abs(high) + np.abs(low)
-
-    def mean_gradient(self, held: Tensor) -> Tensor:
-        """Return the weighted sum of the gradients at the nodes, (cells, ...)."""
-        gradient = torch.zeros_like(self.end)
-        cells = max(1, self.rows // len(self.nodes))
-        steps = min(len(self.nodes), self.rows)
-        for first in range(0, len(self.end), cells):
-            here = slice(first, min(first + cells, len(self.end)))
-            for step in range(0, len(self.nodes), steps):
-                gradient[here] += self._pass(here, slice(step, step + steps), held)
-        return gradient
-
-    def _pass(self, cells: slice, steps: slice, held: Tensor) -> Tensor:
-        """Weighted sum of the gradients of some cells at some nodes."""
-        nodes, weights = self.nodes[steps], self.node_weights[steps]
-        start, end = self.start[cells], self.end[cells]
-        along = nodes.view(1, -1, *[1] * (end.dim() - 1))
-        points = (start[:, None] + along * (end - start)[:, None]).flatten(0, 1).requires_grad_()
-        context = {name: value[cells].repeat_interleave(len(nodes), 0) for name, value in self.context.items()}
-        embedding = self.network(points, context)
-        score = self.target.score(embedding, held[cells].repeat_interleave(len(nodes), 0)).sum()
-        (gradient,) = torch.autograd.grad(score, points)
-        return torch.einsum("s,cs...->c...", weights, gradient.view(len(end), len(nodes), *end.shape[1:]))
-
-    def _embed(self, points: Tensor) -> Tensor:
-        """Embed one point a cell, in passes of bounded size."""
-        out = []
-        for first in range(0, len(points), self.rows):
-            here = slice(first, first + self.rows)
-            out.append(self.network(points[here], {name: value[here] for name, value in self.context.items()}))
-        return torch.cat(out)
-
-
-class _PiecewiseIntegral(_Integral):
-    """The same mean gradient where the first activation has two slopes and an affine layer follows; see `piecewise`."""
-
-    def __init__(self, pieces: PiecewiseLayer, encoder: Encoder, *paths: Any, **options: Any) -> None:
-        super().__init__(*paths, **options)
-        self.pieces = pieces
-        self.rest = _reader(encoder, lambda points, _: pieces.after(points), self.target)
-        widest = max(self.end.shape[1], pieces.by_unit.shape[1])
-        self.cells = max(1, options["max_values"] // (widest * len(self.nodes)))
-
-    def mean_gradient(self, held: Tensor) -> Tensor:
-        """Return the weighted sum of the gradients at the nodes, (cells, hidden)."""
-        chunks = range(0, len(self.end), self.cells)
-        return torch.cat([self._chunk(slice(first, first + self.cells), held) for first in chunks])
-
-    def _chunk(self, cells: slice, held: Tensor) -> Tensor:
-        start, end = self.start[cells].contiguous(), self.end[cells].contiguous()
-        points, flips = self.pieces.walk(start, end, self.rule.nodes)
-        flat = points.flatten(0, 1).requires_grad_()
-        score = self.target.score(self.rest(flat, {}), held[cells].repeat_interleave(len(self.nodes), 0)).sum()
-        (gradient,) = torch.autograd.grad(score, flat)
-        return self.pieces.walk_back(gradient.view_as(points), self.rule.weights, end - start, flips)
+def _integral(task: PathTask, scored: Scored, path: StraightPath) -> Integral:
+    """Follow the path node by node, or walk through a piecewise-linear activation where there is one."""
+    layers = task.encoder.tail_layers
+    may_walk = runs_compiled(path.end) and task.encoder.precision == "float32" and len(task.rule.nodes) > 1
+    pieces = piecewise_layer(layers) if may_walk and layers is not None else None
+    if pieces is None:
+        return Integral(scored, path, task.rule)
+    rest = Scored(task.encoder, lambda points, _: pieces.after(points), task.target, scored.rows)
+    max_values = task.options.max_values or room(path.end.device)
+    return PiecewiseIntegral(pieces, rest, path, task.rule, max_values=max_values)

@@ -1,7 +1,7 @@
 """How attributions were made: the record that travels with them, from a cell to an atlas."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any, Final
 
 from insignia.core.errors import InputError, MissingMetadata
@@ -36,6 +36,11 @@ class AttributionRecord:
         What the data held: ``"counts"`` or ``"log1p"``.
     version
         Version of insignia.
+    interpolate
+        What moved on a straight line: ``"values"`` that the network reads, or ``"amounts"`` before an element-wise
+        function such as log1p.
+    precision
+        ``"float32"``, ``"float64"`` or ``"bf16"``.
     """
 
     model: str
@@ -49,6 +54,8 @@ class AttributionRecord:
     scale: float
     input_space: str
     version: str
+    interpolate: str = "values"
+    precision: str = "float32"
 
     def __post_init__(self) -> None:
         if self.sign not in _SIGNS:
@@ -64,12 +71,14 @@ class AttributionRecord:
     def from_dict(cls, values: Mapping[str, Any]) -> "AttributionRecord":
         """Read back what `to_dict` gave, also after h5ad made numpy values of it; entries it does not know are ignored.
 
+        Records of before there was a choice of what moves and of the precision are those of the defaults.
+
         Raises
         ------
         MissingMetadata
             An entry is absent or is not of its kind.
         """
-        absent = [entry.name for entry in fields(cls) if entry.name not in values]
+        absent = [entry.name for entry in fields(cls) if entry.name not in values and entry.default is MISSING]
         if absent:
             raise MissingMetadata(
                 f"The record of the attributions lacks {', '.join(absent)}; it has: {', '.join(values) or 'nothing'}. "
@@ -77,7 +86,7 @@ class AttributionRecord:
             )
         kinds: dict[str, type] = {entry.name: entry.type for entry in fields(cls) if isinstance(entry.type, type)}
         try:
-            plain = {name: kind(values[name]) for name, kind in kinds.items()}
+            plain = {name: kind(values[name]) for name, kind in kinds.items() if name in values}
         except (TypeError, ValueError, OverflowError) as error:
             raise MissingMetadata(f"The record of the attributions is damaged: {error}. Run them again.") from error
         return cls(**plain)

@@ -163,6 +163,11 @@ class Expression:
         chosen = self._selected(positions)
         return replace(chosen, _rows=MatrixRows(chosen.block(0, len(positions)).matrix))
 
+    def expressed(self, n_cells: int = 256) -> np.ndarray:
+        """Tell which genes are expressed in any of `n_cells` cells, spread evenly: (genes,) bool."""
+        _, values = self._rows.sample(n_cells)
+        return np.asarray((sparse.csr_matrix(values) != 0).sum(axis=0)).ravel() > 0
+
     def _selected(self, positions: np.ndarray) -> "Expression":
         return replace(self, obs=self.obs.iloc[positions], _rows=self._rows.selected(positions))
 

@@ -1,6 +1,5 @@
 """What to do when the genes of the data and of a model do not meet."""
 
-from insignia.genes.match import GeneMatch
 from insignia.genes.names import spreadsheet_victim
 from insignia.genes.vocabulary import GeneVocabulary
 
@@ -9,11 +8,10 @@ __all__ = ["refusal"]
 _MOSTLY = 0.5
 
 
-def refusal(data: GeneVocabulary, model: GeneVocabulary, match: GeneMatch, min_overlap: float) -> str:
-    """Say how many genes met, how many are needed, and what to do."""
+def refusal(data: GeneVocabulary, model: GeneVocabulary, found: str, min_overlap: float) -> str:
+    """Say which genes met, in the words of `found`, how many are needed, and what to do."""
     needed = f", and {min_overlap:.1%} are needed" if min_overlap > 0 else ""
-    found = f"{match.n_found:,} of {len(model):,} model genes found in var_names ({match.coverage:.1%}){needed}."
-    return f"{found} {_advice(data, model)}"
+    return f"{found}{needed}. {_advice(data, model)}"
 
 
 def _advice(data: GeneVocabulary, model: GeneVocabulary) -> str:

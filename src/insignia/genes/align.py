@@ -30,6 +30,9 @@ class GeneAlignment:
         Genes of the model.
     min_overlap
         Smallest fraction of the model's genes that the data must measure.
+    expressed
+        (data genes,) which of them are expressed, for a model that reads a cell as the list of its expressed genes: the
+        fraction is then that of these genes that the model knows.
     renames
         As for `match_genes`.
 
@@ -52,7 +55,7 @@ class GeneAlignment:
     Warns
     -----
     CoverageWarning
-        The data measures less than half of the model's genes.
+        The data measures less than half of the model's genes, or the model knows less than half of those expressed.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class GeneAlignment:
         model: GeneVocabulary,
         *,
         min_overlap: float = 0.05,
+        expressed: np.ndarray | None = None,
         renames: Renames | None = None,
     ) -> None:
         found = resolve(data, model, renames)
@@ -69,16 +73,28 @@ class GeneAlignment:
         self.measured = np.zeros(self.n_genes, dtype=bool)
         self.measured[self.index[self.index >= 0]] = True
         self.match = _model_report(data, model, found)
-        coverage = self.match.coverage
+        coverage, found_text, warning = self._coverage(data, expressed)
         if not self.measured.any() or coverage < min_overlap:
-            raise GeneMatchError(refusal(data, model, self.match, min_overlap))
+            raise GeneMatchError(refusal(data, model, found_text, min_overlap))
         if coverage < _LITTLE:
-            warnings.warn(f"The data measures few of the model's genes: {self.match.summary()}.", CoverageWarning, 2)
+            warnings.warn(f"{warning}.", CoverageWarning, 2)
 
     def __repr__(self) -> str:
         return (
             f"GeneAlignment({len(self.index):,} data genes -> {self.measured.sum():,} of {self.n_genes:,} model genes)"
         )
+
+    def _coverage(self, data: GeneVocabulary, expressed: np.ndarray | None) -> tuple[float, str, str]:
+        """Say which share of genes met, the model's or those that the cells express; in words, and in a warning."""
+        if expressed is None or not expressed.any():
+            match = self.match
+            text = f"{match.n_found:,} of {self.n_genes:,} model genes found in var_names ({match.coverage:.1%})"
+            return match.coverage, text, f"The data measures few of the model's genes: {match.summary()}"
+        known = self.index[expressed] >= 0
+        absent = ", ".join(data.labels[expressed][~known][:3])
+        share = f"{known.sum():,} of {len(known):,} genes that the cells express ({known.mean():.1%})"
+        text = f"The model knows {share}{f', not e.g. {absent}' if absent else ''}"
+        return float(known.mean()), text, text
 
     def apply(self, matrix: Any, space: str) -> sparse.csr_matrix:
         """Bring (cells, data genes) to (cells, model genes).

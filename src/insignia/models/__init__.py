@@ -1,11 +1,12 @@
 """Single-cell foundation models: one contract, one file per family, and `load`, which recognises a directory."""
 
 from insignia.models import fakes
-from insignia.models.contract import AffineLayer, Encoder, Inputs, StraightPath
+from insignia.models.contract import AffineLayer, Encoder, Inputs, Precision, StraightPath
+from insignia.models.gene_transform import GeneTransform
 from insignia.models.geneformer import load_geneformer
 from insignia.models.mlp import MLPEncoder
 from insignia.models.pca import fit_pca
-from insignia.models.registry import Family, as_encoder, families, load
+from insignia.models.registry import Family, align, as_encoder, families, load
 from insignia.models.scfoundation import load_scfoundation
 from insignia.models.scgpt import load_scgpt
 from insignia.models.scimilarity import load_scimilarity, save_scimilarity
@@ -20,11 +21,14 @@ __all__ = [
     "AffineLayer",
     "Encoder",
     "Family",
+    "GeneTransform",
     "Inputs",
     "MLPEncoder",
+    "Precision",
     "StraightPath",
     "TorchEncoder",
     "TrainOptions",
+    "align",
     "as_encoder",
     "convert_scvi",
     "fakes",

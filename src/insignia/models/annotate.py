@@ -22,12 +22,13 @@ __all__ = ["annotate"]
 
 @dataclass(frozen=True)
 class _Reading:
-    """How expression is read from an AnnData."""
+    """How expression is read from an AnnData, and where it is embedded."""
 
     layer: str | None
     input_space: InputSpace | None
     gene_symbols: str | None
     gene_ids: str | None
+    device: str
 
 
 def annotate(
@@ -41,6 +42,7 @@ def annotate(
     input_space: InputSpace | None = None,
     gene_symbols: str | None = None,
     gene_ids: str | None = None,
+    device: str = "auto",
     key_added: str = "cell_type_predicted",
     copy: bool = False,
 ) -> AnnData | None:
@@ -63,6 +65,8 @@ def annotate(
         How many cells vote, at most as many as the reference has.
     layer, input_space, gene_symbols, gene_ids
         As for `attribute`, for `adata` and for a reference that is still to be embedded.
+    device
+        Where cells are embedded; as for `attribute`. The search runs on the CPU.
     key_added
         Where results go.
     copy
@@ -97,7 +101,7 @@ def annotate(
     if n_neighbors < 1:
         raise InputError(f"n_neighbors must be at least 1, found {n_neighbors}.")
     encoder = as_encoder(model)
-    reading = _Reading(layer, input_space, gene_symbols, gene_ids)
+    reading = _Reading(layer, input_space, gene_symbols, gene_ids, device)
     known, facts = _reference(adata, reference, encoder, labels, reading)
     if known.latent != encoder.latent:
         raise InputError(

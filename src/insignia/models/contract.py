@@ -6,12 +6,13 @@ the word embeddings of the tokens for a transformer over gene ranks. Everything 
 is along the path and is called the *context*.
 """
 
+import copy
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 import pandas as pd
@@ -20,14 +21,18 @@ from scipy.sparse import csr_matrix
 from torch import Tensor, nn
 from torch.nn import functional
 
-from insignia.core.errors import InputSpaceError
+from insignia.core.errors import InputError, InputSpaceError
 from insignia.core.files import sha256_array
 from insignia.data import Cells
 from insignia.genes import GeneVocabulary
+from insignia.models.first_layer import AffineLayer
+from insignia.models.gene_transform import GeneTransform
+from insignia.models.memory import rows_per_pass
 
-__all__ = ["AffineLayer", "Context", "Encoder", "Inputs", "StraightPath", "fingerprint"]
+__all__ = ["AffineLayer", "Context", "Encoder", "Inputs", "Precision", "StraightPath", "fingerprint"]
 
 Context = Mapping[str, Tensor]
+Precision = Literal["float32", "float64", "bf16"]
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,20 @@ class Inputs:
     def rows(self, rows: np.ndarray) -> "Inputs":
         """Take some of the cells."""
         chosen = torch.from_numpy(rows)
-        return Inputs(self.values[rows], {name: value[chosen] for name, value in self.context.items()})
+        return Inputs(self.values[rows], {name: value[chosen.to(value.device)] for name, value in self.context.items()})
+
+    def groups(self, size: int) -> Iterator[np.ndarray]:
+        """Divide the cells into groups of at most `size`, those with few genes first: little is lost to padding."""
+        order = np.argsort(np.diff(self.values.indptr), kind="stable")
+        yield from (order[first : first + size] for first in range(0, len(order), size))
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> "Inputs":
+        """Bring the context to a device, its floats to a precision; values stay sparse on the host."""
+        moved = {
+            name: value.to(device, dtype) if value.is_floating_point() else value.to(device)
+            for name, value in self.context.items()
+        }
+        return Inputs(self.values, moved)
 
 
 @dataclass(frozen=True)
@@ -66,23 +84,11 @@ class StraightPath:
     context: dict[str, Tensor]
 
 
-@dataclass(frozen=True)
-class AffineLayer:
-    """A first layer ``h = W x + b``: weight (hidden, genes), bias (hidden,)."""
-
-    weight: Tensor
-    bias: Tensor
-
-    @cached_property
-    def by_gene(self) -> np.ndarray:
-        """The weight gene by gene, (genes, hidden), contiguous; a view if the weight is laid out so."""
-        return np.ascontiguousarray(self.weight.numpy().T)
-
-
 class Encoder(ABC):
     """A model that embeds cells and can be attributed.
 
-    A family of models is one subclass in one file, registered with `families.add`.
+    A family of models is one subclass in one file, registered with `families.add`. All its tensors are attributes, or
+    in attributes that are modules, so that `to` finds them.
 
     Attributes
     ----------
@@ -106,6 +112,13 @@ class Encoder(ABC):
     first_layer
         The first layer, if it is affine in the point and the point is `Inputs.values`: attribution is then much faster,
         and exact.
+    transform
+        The element-wise function that gave the values of the point, if there is one, such as log1p of counts.
+    reads_expressed_genes
+        Whether the network reads a cell as the list of its expressed genes, so that genes which the data do not
+        measure are not missed.
+    device, precision
+        Where the encoder computes, and how; see `to`.
     """
 
     name: str
@@ -116,15 +129,19 @@ class Encoder(ABC):
     first_layer: AffineLayer | None = None
     tail_layers: tuple[nn.Module, ...] | None = None
     labels: tuple[str, ...] = ()
+    transform: GeneTransform | None = None
+    reads_expressed_genes: bool = False
     fingerprint: str
+    device: torch.device = torch.device("cpu")
+    precision: Precision = "float32"
 
     @abstractmethod
     def prepare(self, cells: Cells) -> Inputs:
-        """Turn cells, whose genes are the model's in the model's order, into what the network reads."""
+        """Turn cells, whose genes are the model's in the model's order, into what the network reads, on the host."""
 
     @abstractmethod
     def path(self, inputs: Inputs, baseline: Inputs | None) -> StraightPath:
-        """Return the path from the baseline (one row, `None`: the model's zero) to each cell."""
+        """Return the path from the baseline (one row, `None`: the model's zero) to each cell, on the device."""
 
     @abstractmethod
     def forward(self, point: Tensor, context: Context) -> Tensor:
@@ -155,7 +172,7 @@ class Encoder(ABC):
     def latent(self) -> int:
         """Length of the embedding."""
         one = Cells(csr_matrix((1, len(self.genes)), dtype=np.float32), "counts", pd.DataFrame(index=["0"]))
-        path = self.path(self.prepare(one), None)
+        path = self.path(self.inputs(one), None)
         with torch.no_grad():
             return int(self.forward(path.end, path.context).shape[1])
 
@@ -167,12 +184,64 @@ class Encoder(ABC):
                 "Pass layer= with the layer that holds raw counts."
             )
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Precision of tensors; of ``"bf16"`` it is float32, and products of the network are made in bfloat16."""
+        return torch.float64 if self.precision == "float64" else torch.float32
+
+    def to(self, device: torch.device, precision: Precision = "float32") -> Self:
+        """Return the encoder on a device and in a precision; this one stays where it is.
+
+        Raises
+        ------
+        InputError
+            There is no such precision, or the device does not have it.
+        """
+        if precision not in get_args(Precision):
+            raise InputError(f"precision is one of {', '.join(get_args(Precision))}; found {precision!r}.")
+        if precision == "float64" and device.type == "mps":
+            raise InputError("MPS devices have no float64. Use precision='float32', or device='cpu'.")
+        twin = copy.copy(self)
+        twin.device, twin.precision = device, precision
+        memo: dict[int, Any] = {id(tensor): _moved(tensor, twin) for tensor in _tensors(self)}
+        for name, value in vars(self).items():
+            if isinstance(value, Tensor | nn.Module | AffineLayer | tuple):
+                setattr(twin, name, copy.deepcopy(value, memo))
+        return twin
+
+    def dense(self, inputs: Inputs) -> Tensor:
+        """Make the values of cells dense on the encoder's device: (cells, genes)."""
+        return torch.from_numpy(inputs.values.toarray()).to(self.device, self.dtype)
+
+    def inputs(self, cells: Cells) -> Inputs:
+        """Prepare cells, and bring what the network reads beside the point to its device."""
+        return self.prepare(cells).to(self.device, self.dtype)
+
+    def points_per_pass(self, inputs: Inputs, max_values: int | None = None) -> int:
+        """Return how many points a pass through `forward` may hold, measured on the cell with most genes.
+
+        `max_values` bounds the numbers that a pass keeps; `None` takes what the device has room for.
+        """
+        longest = np.diff(inputs.values.indptr).argmax()
+        path = self.path(inputs.rows(np.array([longest])), None)
+        return rows_per_pass(self.forward, path.end, path.context, held=self.module, max_values=max_values)
+
     @torch.no_grad()
     def embed(self, cells: Cells) -> np.ndarray:
         """Embed cells whose genes are the model's: (cells, latent), float32."""
         self.check_space(cells.space)
-        path = self.path(self.prepare(cells), None)
-        return np.asarray(self.embedding(self.forward(path.end, path.context)).float().cpu().numpy())
+        inputs = self.inputs(cells)
+        if self.first_layer is not None:
+            hidden = self.first_layer.rows(inputs.values).project() + self.first_bias(inputs.context)
+            return self._on_host(self.tail(hidden, inputs.context))
+        out: np.ndarray = np.empty((inputs.n_cells, self.latent), dtype=np.float32)
+        for rows in inputs.groups(self.points_per_pass(inputs)):
+            path = self.path(inputs.rows(rows), None)
+            out[rows] = self._on_host(self.forward(path.end, path.context))
+        return out
+
+    def _on_host(self, raw: Tensor) -> np.ndarray:
+        return np.asarray(self.embedding(raw).float().cpu().numpy())
 
     def describe(self) -> dict[str, Any]:
         """Facts for people and `--json`."""
@@ -196,3 +265,20 @@ def fingerprint(weights: Mapping[str, Tensor], genes: GeneVocabulary, preprocess
     for name, tensor in sorted(weights.items()):
         digest.update(f"{name}:{sha256_array(tensor.detach().cpu().numpy())}|".encode())
     return digest.hexdigest()
+
+
+def _tensors(encoder: Encoder) -> Iterator[Tensor]:
+    for value in vars(encoder).values():
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, nn.Module):
+            yield from (*value.parameters(), *value.buffers())
+        elif isinstance(value, AffineLayer):
+            yield from (value.weight, value.bias)
+
+
+def _moved(tensor: Tensor, encoder: Encoder) -> Tensor:
+    """Bring a tensor to the place of an encoder; one that is there already is shared."""
+    dtype = encoder.dtype if tensor.is_floating_point() else tensor.dtype
+    moved = tensor.detach().to(encoder.device, dtype)
+    return nn.Parameter(moved, requires_grad=False) if isinstance(tensor, nn.Parameter) else moved

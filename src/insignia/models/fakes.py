@@ -43,6 +43,7 @@ class TokenEncoder(Encoder):
 
     name = "token"
     accepts = frozenset({"counts"})
+    reads_expressed_genes = True
 
     def __init__(
         self,
@@ -100,7 +101,7 @@ class TokenEncoder(Encoder):
         """Sum over the width of each word, and put it at the word's gene."""
         tokens = context["tokens"]
         summed = attribution.sum(-1) * (tokens >= 0)
-        return torch.zeros(len(tokens), len(self.genes)).scatter_add_(1, tokens.clamp(min=0), summed)
+        return summed.new_zeros(len(tokens), len(self.genes)).scatter_add_(1, tokens.clamp(min=0), summed)
 
     def _parameter(self, name: str) -> Tensor:
         return self.module.get_parameter(name)

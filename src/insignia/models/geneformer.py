@@ -28,7 +28,14 @@ from insignia.models.contract import Context, Encoder, Inputs, StraightPath, fin
 from insignia.models.mlp import affine
 from insignia.models.registry import families
 from insignia.models.token_files import GeneformerFiles
-from insignia.models.transformer import AttentionBlock, Weights, in_pieces, rank_columns, tokens_to_genes
+from insignia.models.transformer import (
+    AttentionBlock,
+    Weights,
+    attention_mask,
+    rank_columns,
+    tokens_to_genes,
+    trimmed,
+)
 
 __all__ = ["GeneformerEncoder", "GeneformerNetwork", "load_geneformer"]
 
@@ -80,13 +87,14 @@ class GeneformerNetwork(nn.Module):
         is_read, is_gene = present, present
         if len(self.special):
             words = functional.pad(words, (0, 0, 1, 1))
-            place = torch.arange(words.shape[1])
+            place = torch.arange(words.shape[1], device=words.device)
             words = words + (place == 0)[:, None] * self.special[0]
             words = words + (place == number + 1)[..., None] * self.special[1]
             is_read, is_gene = place <= number + 1, (place >= 1) & (place <= number)
         x = self.norm(words + self.positions[: words.shape[1]])
+        mask = attention_mask(is_read, x.dtype)
         for block in self.blocks:
-            x = block(x, is_read)
+            x = block(x, mask)
         return torch.as_tensor((x * is_gene[..., None]).sum(1) / number.clamp(min=1))
 
 
@@ -112,6 +120,7 @@ class GeneformerEncoder(Encoder):
     """
 
     accepts = frozenset({"counts"})
+    reads_expressed_genes = True
     module: GeneformerNetwork
 
     def __init__(
@@ -149,15 +158,15 @@ class GeneformerEncoder(Encoder):
                 f"{self.name} moves the word embeddings of a cell's own genes, and found a baseline profile. Leave the "
                 "baseline out, or load the model with load_geneformer(path, baseline_token='<pad>')."
             )
-        tokens = inputs.context["tokens"]
+        tokens = trimmed(inputs.context["tokens"])
         present = (tokens >= 0)[..., None]
         end = self.module.words[tokens.clamp(min=0)] * present
         start = torch.zeros_like(end) if self.baseline_word is None else self.baseline_word * present
-        return StraightPath(start, end, inputs.context)
+        return StraightPath(start, end, {"tokens": tokens})
 
     def forward(self, point: Tensor, context: Context) -> Tensor:
         """Embed word embeddings: (rows, tokens, width) -> (rows, width)."""
-        return in_pieces(self.module, point, context["tokens"], width=point.shape[2] * len(self.module.blocks))
+        return torch.as_tensor(self.module(point, context["tokens"]))
 
     def to_genes(self, attribution: Tensor, context: Context) -> Tensor:
         """Sum over the width of each word, and put it at the word's gene."""

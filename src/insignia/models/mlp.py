@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from functools import cached_property
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from insignia.data import Cells
 from insignia.genes import GeneVocabulary
-from insignia.models.contract import AffineLayer, Context, Encoder, Inputs, StraightPath
+from insignia.models.contract import Context, Encoder, Inputs, StraightPath
+from insignia.models.first_layer import AffineLayer
+from insignia.models.gene_transform import LOG1P, GeneTransform
 from insignia.models.preprocessing import log_normalise
 
 __all__ = ["MLPEncoder", "fold_batch_norm"]
@@ -30,9 +31,14 @@ class MLPEncoder(Encoder):
         Whether the embedding is scaled to length 1.
     fingerprint
         Hash of the weights as published, before folding.
+    classifier
+        From embedding to logits, if the model classifies cells.
+    labels
+        What the logits stand for.
     """
 
     module: nn.Sequential
+    transform: GeneTransform | None = LOG1P
 
     def __init__(
         self,
@@ -42,11 +48,15 @@ class MLPEncoder(Encoder):
         *,
         is_normalised: bool,
         fingerprint: str,
+        classifier: nn.Module | None = None,
+        labels: Sequence[str] = (),
     ) -> None:
         self.name = name
         self.genes = genes
         self.is_normalised = is_normalised
         self.fingerprint = fingerprint
+        self.labels = tuple(labels)
+        self._classifier = None if classifier is None else classifier.eval().requires_grad_(False)
         self.module = nn.Sequential(*layers).eval().requires_grad_(False)
         first = self.module[0]
         assert isinstance(first, nn.Linear)
@@ -67,8 +77,8 @@ class MLPEncoder(Encoder):
 
     def path(self, inputs: Inputs, baseline: Inputs | None) -> StraightPath:
         """Move the values of all genes."""
-        end = _dense(inputs)
-        start = torch.zeros_like(end) if baseline is None else _dense(baseline).expand_as(end)
+        end = self.dense(inputs)
+        start = torch.zeros_like(end) if baseline is None else self.dense(baseline).expand_as(end)
         return StraightPath(start, end, inputs.context)
 
     def forward(self, point: Tensor, context: Context) -> Tensor:
@@ -84,6 +94,13 @@ class MLPEncoder(Encoder):
     def to_genes(self, attribution: Tensor, context: Context) -> Tensor:  # noqa: ARG002 - part of the contract
         """Return the attribution: the point is the genes."""
         return attribution
+
+    def classify(self, raw: Tensor) -> Tensor:
+        """Turn embeddings into logits: (rows, latent) -> (rows, labels)."""
+        if self._classifier is None:
+            return super().classify(raw)
+        logits: Tensor = self._classifier(raw)
+        return logits
 
 
 def fold_batch_norm(weight: Tensor, bias: Tensor, norm: dict[str, Tensor], eps: float) -> nn.Linear:
@@ -101,7 +118,3 @@ def affine(weight: Tensor, bias: Tensor) -> nn.Linear:
     layer.weight = nn.Parameter(weight.contiguous(), requires_grad=False)
     layer.bias = nn.Parameter(bias.contiguous(), requires_grad=False)
     return layer
-
-
-def _dense(inputs: Inputs) -> Tensor:
-    return torch.from_numpy(np.asarray(inputs.values.toarray(), dtype=np.float32))

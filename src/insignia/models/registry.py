@@ -5,9 +5,11 @@ from typing import Protocol
 
 from insignia.core.errors import ModelFormatError
 from insignia.core.registry import Registry
+from insignia.data import Expression
+from insignia.genes import GeneAlignment
 from insignia.models.contract import Encoder
 
-__all__ = ["Family", "as_encoder", "families", "load"]
+__all__ = ["Family", "align", "as_encoder", "families", "load"]
 
 
 class Family(Protocol):
@@ -65,3 +67,23 @@ def load(path: str | Path, *, family: str | None = None) -> Encoder:
 def as_encoder(model: Encoder | str | Path) -> Encoder:
     """Return a loaded model as it is, or load the directory of one."""
     return model if isinstance(model, Encoder) else load(model)
+
+
+def align(expression: Expression, encoder: Encoder, *, min_overlap: float = 0.05) -> GeneAlignment:
+    """Find the genes of the data in a model, or refuse the data.
+
+    Parameters
+    ----------
+    expression, encoder
+        The cells and the model.
+    min_overlap
+        Share below which the data are refused: of the model's genes, those that the data measure; for a model that
+        reads a cell as the list of its expressed genes, of the genes that the cells express, those that it knows.
+
+    Raises
+    ------
+    GeneMatchError, OrganismMismatch
+        As `GeneAlignment`.
+    """
+    expressed = expression.expressed() if encoder.reads_expressed_genes else None
+    return GeneAlignment(expression.genes, encoder.genes, min_overlap=min_overlap, expressed=expressed)

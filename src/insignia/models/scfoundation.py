@@ -16,23 +16,23 @@ import torch
 from scipy.sparse import csr_matrix
 from torch import Tensor
 from torch.nn import functional
-from torch.utils.checkpoint import checkpoint
 
 from insignia.core.errors import DuplicateNames, InputError, ModelFormatError
 from insignia.data import Cells
 from insignia.genes import GeneVocabulary
-from insignia.models.checkpoint import need_tensor, read_lines, read_torch
+from insignia.models.checkpoint import read_lines, read_torch
 from insignia.models.contract import Context, Encoder, Inputs, StraightPath, fingerprint
+from insignia.models.gene_transform import LOG1P
 from insignia.models.preprocessing import log_normalise
 from insignia.models.registry import families
-from insignia.models.scfoundation_network import EXTRA, SCFoundationNetwork
+from insignia.models.scfoundation_network import EXTRA, Amounts, SCFoundationNetwork
+from insignia.models.transformer import Weights, encoder_blocks, tokens_to_genes, trimmed, values_at
 
 __all__ = ["SCFoundationEncoder", "load_scfoundation"]
 
 _GENE_FILE: Final = "OS_scRNA_gene_index.19264.tsv"
 _POOLS: Final = ("all", "max")
-# numbers per token, unit of width and layer that a backward pass keeps, about
-_KEPT: Final = 16
+_EPS: Final = 1e-5
 
 
 @families.add("scfoundation", source="doi:10.1038/s41592-024-02305-7")
@@ -82,7 +82,7 @@ def load_scfoundation(
         )
     genes = _read_genes(path / _GENE_FILE)
     module = _read_network(_flat_config(part["config"], source), part["state_dict"], source)
-    found = module.pos_emb.num_embeddings - EXTRA
+    found = len(module.positions) - EXTRA
     if found != len(genes):
         raise ModelFormatError(f"{source} knows {found:,} genes, and {_GENE_FILE} lists {len(genes):,}.")
     return SCFoundationEncoder(path.resolve().name, genes, module, tgthighres=tgthighres, pool=pool)
@@ -103,16 +103,12 @@ class SCFoundationEncoder(Encoder):
         The network.
     tgthighres, pool
         As for `load_scfoundation`.
-
-    Attributes
-    ----------
-    max_values
-        Numbers that a backward pass may keep at a time: longer work is cut into pieces, which are computed twice.
     """
 
     accepts = frozenset({"counts"})
+    transform = LOG1P
+    reads_expressed_genes = True
     module: SCFoundationNetwork
-    max_values: int = 2**28
 
     def __init__(
         self,
@@ -129,7 +125,8 @@ class SCFoundationEncoder(Encoder):
             raise InputError(f"tgthighres should be 't', 'f' or 'a' and a number, like 't4', found {tgthighres!r}.")
         self.name, self.genes, self.tgthighres, self.pool = name, genes, tgthighres, pool
         self.module = module.eval().requires_grad_(False)
-        how = f"scfoundation:align,sum=10000,log1p,{tgthighres},{pool},{module.heads},{module.bin_alpha}"
+        design = f"{module.blocks[0].heads},{module.amounts.bin_alpha}"
+        how = f"scfoundation:align,sum=10000,log1p,{tgthighres},{pool},{design}"
         self.fingerprint = fingerprint(module.state_dict(), genes, how)
 
     def prepare(self, cells: Cells) -> Inputs:
@@ -143,49 +140,22 @@ class SCFoundationEncoder(Encoder):
         measured = np.log10(counts)
         target = {"t": np.full_like(counts, number), "f": np.log10(counts * number), "a": measured + number}[rule]
         depth = torch.from_numpy(np.stack([target, measured], axis=1).astype(np.float32))
-        return Inputs(values, {"depth": depth})
+        return Inputs(values, {"depth": depth, "tokens": _tokens(values)})
 
     def path(self, inputs: Inputs, baseline: Inputs | None) -> StraightPath:
         """Move the amounts of the cell's expressed genes, (cells, tokens), padded to the longest cell.
 
         Another baseline than zero gives these genes its amounts; genes that only the baseline expresses have no token.
         """
-        tokens, end = _tokens(inputs.values)
-        start = torch.zeros_like(end)
-        if baseline is not None:
-            amounts = torch.from_numpy(baseline.values.toarray()[0])
-            start = amounts[tokens.clamp(min=0)] * (tokens >= 0)
+        tokens = trimmed(inputs.context["tokens"])
+        end = values_at(inputs.values, tokens, self.dtype)
+        start = torch.zeros_like(end) if baseline is None else values_at(baseline.values, tokens, self.dtype)
         return StraightPath(start, end, {**inputs.context, "tokens": tokens})
 
     def forward(self, point: Tensor, context: Context) -> Tensor:
-        """Embed amounts at their genes: (rows, tokens) -> (rows, latent), in pieces of bounded memory."""
-        tokens, depth = context["tokens"], context["depth"]
-        per_row = (point.shape[1] + 2) * self.module.width * self.module.n_layers * _KEPT
-        size = max(1, self.max_values // per_row)
-        if len(point) <= size:
-            return self._embed(point, tokens, depth)
-        pieces = zip(*(torch.split(part, size) for part in (point, tokens, depth)), strict=True)
-        if not (torch.is_grad_enabled() and point.requires_grad):
-            return torch.cat([self._embed(*piece) for piece in pieces])
-        return torch.cat(
-            [checkpoint(self._embed, *piece, use_reentrant=False, preserve_rng_state=False) for piece in pieces]
-        )
-
-    def to_genes(self, attribution: Tensor, context: Context) -> Tensor:
-        """Put the attribution of each token at its gene."""
-        tokens = context["tokens"]
-        genes = torch.zeros(len(tokens), len(self.genes), dtype=attribution.dtype, device=attribution.device)
-        return genes.scatter_add_(1, tokens.clamp(min=0), attribution * (tokens >= 0))
-
-    def describe(self) -> dict[str, Any]:
-        """Facts for people, with the T token and the pooling."""
-        return super().describe() | {"tgthighres": self.tgthighres, "pool": self.pool}
-
-    def _embed(self, point: Tensor, tokens: Tensor, depth: Tensor) -> Tensor:
-        longest = max(1, int((tokens >= 0).sum(1).max())) if len(tokens) else 1
-        tokens, point = tokens[:, :longest], point[:, :longest]
-        present = tokens >= 0
-        out: Tensor = self.module(point, tokens, depth)
+        """Embed amounts at their genes: (rows, tokens) -> (rows, latent)."""
+        present = context["tokens"] >= 0
+        out: Tensor = self.module(point, context["tokens"], context["depth"])
         at_target, at_measured, rest = out[:, 0], out[:, 1], out[:, 2:]
         if self.pool == "max":
             everywhere = functional.pad(present, (2, 0), value=True)
@@ -195,16 +165,23 @@ class SCFoundationEncoder(Encoder):
         mean = (rest * present[..., None]).sum(1) / present.sum(1, keepdim=True).clamp(min=1)
         return torch.cat([at_measured, at_target, highest, mean], dim=1)
 
+    def to_genes(self, attribution: Tensor, context: Context) -> Tensor:
+        """Put the attribution of each token at its gene."""
+        return tokens_to_genes(attribution, context["tokens"], len(self.genes))
 
-def _tokens(values: csr_matrix) -> tuple[Tensor, Tensor]:
-    """Pad the expressed genes of each cell on the right, with at least one place: gene ids (-1: none) and amounts."""
+    def describe(self) -> dict[str, Any]:
+        """Facts for people, with the T token and the pooling."""
+        return super().describe() | {"tgthighres": self.tgthighres, "pool": self.pool}
+
+
+def _tokens(values: csr_matrix) -> Tensor:
+    """Pad the expressed genes of each cell on the right, with at least one place: gene ids, -1 where there is none."""
     lengths = np.diff(values.indptr)
     rows = np.repeat(np.arange(len(lengths)), lengths)
     places = np.arange(values.nnz) - np.repeat(values.indptr[:-1], lengths)
-    shape = (len(lengths), max(1, int(lengths.max(initial=0))))
-    tokens, amounts = np.full(shape, -1, dtype=np.int64), np.zeros(shape, dtype=np.float32)
-    tokens[rows, places], amounts[rows, places] = values.indices, values.data
-    return torch.from_numpy(tokens), torch.from_numpy(amounts)
+    tokens = np.full((len(lengths), max(1, int(lengths.max(initial=0)))), -1, dtype=np.int64)
+    tokens[rows, places] = values.indices
+    return torch.from_numpy(tokens)
 
 
 def _flat_config(config: Any, source: Path) -> dict[str, Any]:
@@ -228,30 +205,25 @@ def _read_network(config: dict[str, Any], state: Any, source: Path) -> SCFoundat
     """Build the network; sizes come from the weights, and those that the config names must agree."""
     if not isinstance(state, Mapping):
         raise ModelFormatError(f"{source}: state_dict should be a dict of tensors, found {type(state).__name__}.")
-    mine = {str(name).partition("model.")[2] or str(name): value for name, value in state.items()}
-    shapes = [need_tensor(mine, name, source).shape for name in ("token_emb.emb.weight", "pos_emb.weight")]
-    if any(len(shape) != 2 for shape in shapes) or shapes[1][0] <= EXTRA:
-        raise ModelFormatError(f"{source}: token_emb.emb and pos_emb should be matrices, found {[*map(list, shapes)]}.")
-    numbers = {
-        int(match.group(1)) for name in mine if (match := re.match(r"encoder\.transformer_encoder\.(\d+)", name))
-    }
-    (bins, width), (positions, _) = shapes
-    found = {"hidden_dim": width, "depth": len(numbers), "heads": config["heads"]}
-    named = {name: config[name] for name in found}
-    if named != found or not isinstance(found["heads"], int) or found["heads"] < 1 or width % found["heads"]:
-        raise ModelFormatError(f"{source}: the config names {named}, and the weights have {found}.")
-    with torch.device("meta"):
-        module = SCFoundationNetwork({**found, "bin_num": bins, "positions": positions}, config["bin_alpha"])
-    weights = {}
-    for name, expected in module.state_dict().items():
-        weights[name] = need_tensor(mine, name, source)
-        if weights[name].shape != expected.shape or not weights[name].is_floating_point():
-            raise ModelFormatError(
-                f"{source}: {name} should hold {[*expected.shape]} floats, found {[*weights[name].shape]} of "
-                f"{weights[name].dtype}."
-            )
-    module.load_state_dict(weights, assign=True)
-    return module
+    weights = Weights({str(name).partition("model.")[2] or str(name): value for name, value in state.items()}, source)
+    bins = weights.tensor("token_emb.emb.weight", -1, -1)
+    n_bins, width = bins.shape
+    positions = weights.tensor("pos_emb.weight", -1, width)
+    found = {"hidden_dim": width, "depth": weights.n_layers(r"encoder\.transformer_encoder\.(\d+)\.")}
+    heads = config["heads"]
+    if any(config[name] != size for name, size in found.items()) or not _divides(heads, width):
+        raise ModelFormatError(f"{source}: the config names {config}, and the weights have {found}.")
+    first, second = weights.linear("token_emb.mlp", n_bins, 1), weights.linear("token_emb.mlp2", n_bins, n_bins)
+    return SCFoundationNetwork(
+        Amounts(first, second, bins, config["bin_alpha"]),
+        positions,
+        encoder_blocks(weights, "encoder.transformer_encoder", width, heads=heads),
+        weights.norm("encoder.norm", width, _EPS),
+    )
+
+
+def _divides(heads: Any, width: int) -> bool:
+    return isinstance(heads, int) and heads >= 1 and width % heads == 0
 
 
 def _read_genes(path: Path) -> GeneVocabulary:

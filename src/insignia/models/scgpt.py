@@ -25,10 +25,18 @@ from insignia.data import Cells
 from insignia.genes import GeneVocabulary
 from insignia.models.checkpoint import read_json, read_torch
 from insignia.models.contract import Context, Encoder, Inputs, StraightPath, fingerprint
-from insignia.models.mlp import affine
 from insignia.models.registry import families
 from insignia.models.token_files import gene_tokens, read_tokens
-from insignia.models.transformer import AttentionBlock, Weights, in_pieces, rank_columns, tokens_to_genes
+from insignia.models.transformer import (
+    AttentionBlock,
+    Weights,
+    attention_mask,
+    encoder_blocks,
+    rank_columns,
+    tokens_to_genes,
+    trimmed,
+    values_at,
+)
 
 __all__ = ["ScGPTEncoder", "ScGPTNetwork", "bin_values", "load_scgpt"]
 
@@ -89,8 +97,9 @@ class ScGPTNetwork(nn.Module):
         present = tokens > 0
         present[:, 0] = True
         x = self.word_norm(self.words[tokens]) + self.value_layers(values[..., None])
+        mask = attention_mask(present, x.dtype)
         for block in self.blocks:
-            x = block(x, present)
+            x = block(x, mask)
         return torch.as_tensor(x[:, 0])
 
 
@@ -114,6 +123,7 @@ class ScGPTEncoder(Encoder):
     """
 
     is_normalised = True
+    reads_expressed_genes = True
     module: ScGPTNetwork
 
     def __init__(
@@ -138,15 +148,14 @@ class ScGPTEncoder(Encoder):
 
     def path(self, inputs: Inputs, baseline: Inputs | None) -> StraightPath:
         """Move the binned values of the cell's own genes, from 0 or from the bins that they have in the baseline."""
-        tokens = inputs.context["tokens"]
-        end = _at(inputs.values, tokens)
-        start = torch.zeros_like(end) if baseline is None else _at(baseline.values, tokens)
-        return StraightPath(start, end, inputs.context)
+        tokens = trimmed(inputs.context["tokens"])
+        end = values_at(inputs.values, tokens, self.dtype)
+        start = torch.zeros_like(end) if baseline is None else values_at(baseline.values, tokens, self.dtype)
+        return StraightPath(start, end, {"tokens": tokens})
 
     def forward(self, point: Tensor, context: Context) -> Tensor:
         """Embed binned values: (rows, tokens) -> (rows, width), as they are before normalisation."""
-        width = self.module.words.shape[1] * len(self.module.blocks)
-        return in_pieces(self.module, point, context["tokens"], width=width)
+        return torch.as_tensor(self.module(point, context["tokens"]))
 
     def to_genes(self, attribution: Tensor, context: Context) -> Tensor:
         """Put the attribution of each token at its gene."""
@@ -241,12 +250,6 @@ def load_scgpt(path: str | Path) -> ScGPTEncoder:
     )
 
 
-def _at(values: csr_matrix, tokens: Tensor) -> Tensor:
-    """Values at tokens, 0 at padding; one row of values serves all rows of tokens."""
-    dense = torch.from_numpy(np.asarray(values.toarray(), dtype=np.float32)).expand(len(tokens), -1)
-    return dense.gather(1, tokens.clamp(min=0)) * (tokens >= 0)
-
-
 def _blocks(weights: Weights, args: dict[str, Any], width: int) -> list[AttentionBlock]:
     heads = _number(args, "nheads" if "nheads" in args else "nhead", None, lowest=1)
     if width % heads:
@@ -254,24 +257,9 @@ def _blocks(weights: Weights, args: dict[str, Any], width: int) -> list[Attentio
     scheme = args.get("norm_scheme", "pre" if args.get("pre_norm") else "post")
     if scheme not in ("pre", "post"):
         raise ModelFormatError(f"args.json: norm_scheme should be 'pre' or 'post', found {scheme!r}.")
-    blocks = []
-    for i in range(weights.n_layers(r"transformer_encoder\.layers\.(\d+)\.")):
-        key = f"transformer_encoder.layers.{i}"
-        mix = weights.tensor(f"{key}.self_attn.in_proj_weight", 3 * width, width)
-        up = weights.linear(f"{key}.linear1", -1, width)
-        blocks.append(
-            AttentionBlock(
-                mix=affine(mix, weights.tensor(f"{key}.self_attn.in_proj_bias", 3 * width)),
-                out=weights.linear(f"{key}.self_attn.out_proj", width, width),
-                up=up,
-                down=weights.linear(f"{key}.linear2", width, up.out_features),
-                norms=(weights.norm(f"{key}.norm1", width, _EPS), weights.norm(f"{key}.norm2", width, _EPS)),
-                heads=heads,
-                activation=functional.relu,
-                is_norm_first=scheme == "pre",
-            )
-        )
-    return blocks
+    return encoder_blocks(
+        weights, "transformer_encoder.layers", width, heads=heads, eps=_EPS, is_norm_first=scheme == "pre"
+    )
 
 
 def _refuse_other_designs(args: dict[str, Any], weights: Weights) -> None:

@@ -2,7 +2,7 @@
 
 Lopez et al. 2018 (doi:10.1038/s41592-018-0229-2), Xu et al. 2021 (doi:10.15252/msb.20209620). A cell's embedding is the
 mean of its latent distribution: log1p of its counts through layers of Linear, batch or layer norm and ReLU, and a last
-Linear. Integrated gradients move log1p of the counts.
+Linear. Integrated gradients move log1p of the counts, or, if asked, the counts themselves.
 """
 
 from pathlib import Path
@@ -18,6 +18,7 @@ from insignia.core.files import canonical_json
 from insignia.data import Cells
 from insignia.genes import GeneVocabulary
 from insignia.models.contract import Context, Inputs, fingerprint
+from insignia.models.gene_transform import LOG1P
 from insignia.models.mlp import MLPEncoder
 from insignia.models.registry import families
 from insignia.models.scvi_checkpoint import SCVICheckpoint, find_layout, read_checkpoint
@@ -70,13 +71,21 @@ class SCVIEncoder(MLPEncoder):
         genes = _vocabulary(checkpoint)
         covariates = Covariates(checkpoint)
         layers, self._first_shift = encoder_layers(checkpoint, covariates)
-        super().__init__(name, genes, layers, is_normalised=False, fingerprint=_fingerprint(checkpoint, genes))
+        classifier, n_labels = classifier_layers(checkpoint)
+        super().__init__(
+            name,
+            genes,
+            layers,
+            is_normalised=False,
+            fingerprint=_fingerprint(checkpoint, genes),
+            classifier=classifier,
+            labels=checkpoint.labels[:n_labels],
+        )
         self.takes_log = checkpoint.takes_log
+        self.transform = LOG1P if checkpoint.takes_log else None
         self._covariates = covariates if self._first_shift is not None else None
         if any(isinstance(layer, CovariateShift) for layer in self.module):
             self.tail_layers = None
-        self._classifier, n_labels = classifier_layers(checkpoint)
-        self.labels = checkpoint.labels[:n_labels]
 
     def prepare(self, cells: Cells) -> Inputs:
         """Take log1p of the counts, unscaled, and look up the covariates.
@@ -108,10 +117,6 @@ class SCVIEncoder(MLPEncoder):
         for layer in list(self.module)[1:]:
             hidden = hidden + layer(context) if isinstance(layer, CovariateShift) else layer(hidden)
         return hidden
-
-    def classify(self, raw: Tensor) -> Tensor:
-        """Turn embeddings of scANVI into logits: (rows, latent) -> (rows, labels)."""
-        return super().classify(raw) if self._classifier is None else self._classifier(raw)
 
     def describe(self) -> dict[str, Any]:
         """Facts for people and `--json`."""

@@ -11,8 +11,10 @@ from torch import Tensor, nn
 from insignia.core.errors import InputError, ModelError
 from insignia.data import Cells
 from insignia.genes import GeneVocabulary
-from insignia.models.contract import AffineLayer, Context, Encoder, Inputs, StraightPath
+from insignia.models.contract import Context, Encoder, Inputs, StraightPath
 from insignia.models.contract import fingerprint as fingerprint_of
+from insignia.models.first_layer import AffineLayer
+from insignia.models.gene_transform import LOG1P
 from insignia.models.preprocessing import log_normalise
 
 __all__ = ["TorchEncoder"]
@@ -72,6 +74,7 @@ class TorchEncoder(Encoder):
         if not self.accepts or not self.accepts <= {"counts", "log1p"}:
             raise InputError(f"accepts should be 'counts', 'log1p' or both, found {sorted(self.accepts)}.")
         self._prepare = log_normalise if prepare is None else prepare
+        self.transform = LOG1P if prepare is None else None
         self.module = _copy_of(module)
         self._check_output()
         self._take_first_layer()
@@ -92,9 +95,9 @@ class TorchEncoder(Encoder):
 
     def path(self, inputs: Inputs, baseline: Inputs | None) -> StraightPath:
         """Move the values of all genes."""
-        end = torch.from_numpy(inputs.values.toarray())
-        start = torch.zeros_like(end) if baseline is None else torch.from_numpy(baseline.values.toarray())
-        return StraightPath(start.expand_as(end), end, inputs.context)
+        end = self.dense(inputs)
+        start = torch.zeros_like(end) if baseline is None else self.dense(baseline).expand_as(end)
+        return StraightPath(start, end, inputs.context)
 
     def forward(self, point: Tensor, context: Context) -> Tensor:  # noqa: ARG002 - part of the contract
         """Embed values: (rows, genes) -> (rows, latent)."""

@@ -1,6 +1,7 @@
 """What models over tokens share: attention blocks, weights read by shape, padding, and the way from tokens to genes.
 
-Tokens are positions in the model's gene vocabulary, (cells, tokens), padded on the right with -1.
+Tokens are positions in the model's gene vocabulary, (cells, tokens), padded on the right with -1. Padding is known by
+that, never by a value.
 """
 
 import re
@@ -13,18 +14,23 @@ import torch
 from scipy.sparse import csr_matrix
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.utils.checkpoint import checkpoint
 
 from insignia.core.errors import ModelFormatError
 from insignia.models.checkpoint import need_tensor
 from insignia.models.mlp import affine
 
-__all__ = ["AttentionBlock", "Weights", "in_pieces", "rank_columns", "tokens_to_genes"]
+__all__ = [
+    "AttentionBlock",
+    "Weights",
+    "attention_mask",
+    "encoder_blocks",
+    "rank_columns",
+    "tokens_to_genes",
+    "trimmed",
+    "values_at",
+]
 
-_MAX_VALUES: Final = 2**23
 _MASKED: Final = -1e9
-
-TokenNetwork = Callable[[Tensor, Tensor], Tensor]
 
 
 class Weights:
@@ -112,21 +118,19 @@ class AttentionBlock(nn.Module):
         self.norm1, self.norm2 = norms
         self.heads, self.activation, self.is_norm_first = heads, activation, is_norm_first
 
-    def forward(self, x: Tensor, present: Tensor) -> Tensor:
-        """Mix tokens: (rows, tokens, width) and (rows, tokens) bool -> (rows, tokens, width)."""
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """Mix tokens: (rows, tokens, width), and what `attention_mask` gave -> (rows, tokens, width)."""
         if self.is_norm_first:
             x = self.norm1(x)
-            x = self.norm2(x + self._attend(x, present))
+            x = self.norm2(x + self._attend(x, mask))
             return x + self._feed(x)
-        x = self.norm1(x + self._attend(x, present))
+        x = self.norm1(x + self._attend(x, mask))
         return torch.as_tensor(self.norm2(x + self._feed(x)))
 
-    def _attend(self, x: Tensor, present: Tensor) -> Tensor:
+    def _attend(self, x: Tensor, mask: Tensor | None) -> Tensor:
         rows, tokens, width = x.shape
         parts = self.mix(x).view(rows, tokens, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
-        # finite, so that a row without any token gives numbers and not NaN
-        bias = torch.zeros_like(present, dtype=x.dtype).masked_fill(~present, _MASKED)[:, None, None, :]
-        seen = functional.scaled_dot_product_attention(parts[0], parts[1], parts[2], attn_mask=bias)
+        seen = functional.scaled_dot_product_attention(parts[0], parts[1], parts[2], attn_mask=mask)
         return torch.as_tensor(self.out(seen.transpose(1, 2).reshape(rows, tokens, width)))
 
     def _feed(self, x: Tensor) -> Tensor:
@@ -143,32 +147,51 @@ def rank_columns(values: csr_matrix, longest: int) -> Tensor:
     return torch.from_numpy(tokens)
 
 
-def in_pieces(network: TokenNetwork, point: Tensor, tokens: Tensor, *, width: int) -> Tensor:
-    """Run a network over tokens on a bounded number of rows at a time, and without the padding that all of them have.
+def attention_mask(present: Tensor, dtype: torch.dtype) -> Tensor | None:
+    """Say which tokens are attended to, (rows, tokens) bool -> (rows, 1, 1, tokens) to be added to the logits.
 
-    With gradients, a piece is computed again on the way back instead of being kept.
-
-    Parameters
-    ----------
-    network
-        (rows, tokens, ...) and (rows, tokens) -> (rows, latent).
-    point, tokens
-        What it reads.
-    width
-        Numbers a token holds inside of it, over all layers, since gradients need all of them.
+    Without padding there is no mask, and attention may take its fastest form.
     """
-    rows = max(1, _MAX_VALUES // max(1, tokens.shape[1] * width))
-    lengths = (tokens >= 0).sum(1)
-    out = []
-    for first in range(0, len(point), rows):
-        here = slice(first, first + rows)
-        longest = max(1, int(lengths[here].max()))
-        piece = (point[here, :longest], tokens[here, :longest])
-        if len(point) > rows and torch.is_grad_enabled():
-            out.append(checkpoint(network, *piece, use_reentrant=False, preserve_rng_state=False))
-        else:
-            out.append(network(*piece))
-    return torch.cat(out)
+    if bool(present.all()):
+        return None
+    # finite, so that a row without any token gives numbers and not NaN
+    return torch.zeros_like(present, dtype=dtype).masked_fill(~present, _MASKED)[:, None, None, :]
+
+
+def encoder_blocks(
+    weights: Weights, prefix: str, width: int, *, heads: int, eps: float = 1e-5, is_norm_first: bool = False
+) -> list[AttentionBlock]:
+    """Read the layers of an `nn.TransformerEncoder` with ReLU, ``<prefix>.0``, ``<prefix>.1``, ..."""
+    blocks = []
+    for i in range(weights.n_layers(rf"{re.escape(prefix)}\.(\d+)\.")):
+        key = f"{prefix}.{i}"
+        mix = weights.tensor(f"{key}.self_attn.in_proj_weight", 3 * width, width)
+        up = weights.linear(f"{key}.linear1", -1, width)
+        blocks.append(
+            AttentionBlock(
+                mix=affine(mix, weights.tensor(f"{key}.self_attn.in_proj_bias", 3 * width)),
+                out=weights.linear(f"{key}.self_attn.out_proj", width, width),
+                up=up,
+                down=weights.linear(f"{key}.linear2", width, up.out_features),
+                norms=(weights.norm(f"{key}.norm1", width, eps), weights.norm(f"{key}.norm2", width, eps)),
+                heads=heads,
+                activation=functional.relu,
+                is_norm_first=is_norm_first,
+            )
+        )
+    return blocks
+
+
+def trimmed(tokens: Tensor) -> Tensor:
+    """Cut off the padding that all rows have, down to one place."""
+    longest = int((tokens >= 0).sum(1).max()) if len(tokens) else 0
+    return tokens[:, : max(1, longest)]
+
+
+def values_at(values: csr_matrix, tokens: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return values at tokens, 0 at padding: (cells, genes) -> (cells, tokens); one row of values serves all cells."""
+    dense = torch.from_numpy(values.toarray()).to(tokens.device, dtype).expand(len(tokens), -1)
+    return dense.gather(1, tokens.clamp(min=0)) * (tokens >= 0)
 
 
 def tokens_to_genes(attribution: Tensor, tokens: Tensor, n_genes: int) -> Tensor:

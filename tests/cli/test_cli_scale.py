@@ -81,7 +81,7 @@ def test_a_dry_run_says_cells_hours_and_disk_and_writes_nothing(insignia, work, 
     common = ("attribute", work / "cells.h5ad", "-m", work / "model", "-o", tmp_path / "parts", "--dry-run")
     code, found, err = insignia(*common, "--shards", "6", "--json")
     assert code == 0, err
-    assert set(found) == {"cells", "shards", "hours", "hours_per_shard", "disk_gb"}
+    assert set(found) == {"cells", "shards", "hours", "hours_per_shard", "disk_gb", "device", "precision_error"}
     assert (found["cells"], found["shards"]) == (60, 6)
     assert 0 < found["hours"] < 1
     assert 0 < found["disk_gb"] < 1

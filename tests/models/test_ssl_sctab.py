@@ -1,5 +1,6 @@
 """SSL-scTab checkpoints: the network is told from its keys, and embeds like an independent forward pass."""
 
+import json
 import pickle
 
 import numpy as np
@@ -12,7 +13,7 @@ from tests.lookalikes.ssl_sctab import IDS, build, cells, state_dict
 from insignia import models
 from insignia.attribution import attribute
 from insignia.core import keys
-from insignia.core.errors import DuplicateNames, ModelFormatError, UnsafeCheckpoint
+from insignia.core.errors import DuplicateNames, InputError, ModelFormatError, UnsafeCheckpoint
 from insignia.data import Cells, Expression
 from insignia.models.ssl_sctab import load_ssl_sctab
 
@@ -112,12 +113,73 @@ def test_genes_come_from_a_table_or_a_list(tmp_path):
     assert models.load(numbered).fingerprint == table.fingerprint
 
 
-def test_only_what_the_embedding_needs_is_in_the_fingerprint(tmp_path):
+def test_what_is_not_read_is_not_in_the_fingerprint(tmp_path):
+    """The head of a classifier is read: targets are its logits."""
     first = load_ssl_sctab(build(tmp_path / "a", kind="classifier"))
-    head = state_dict("classifier") | {"classifier.15.bias": torch.ones(5)}
-    assert load_ssl_sctab(build(tmp_path / "b", state=head)).fingerprint == first.fingerprint
-    changed = state_dict("classifier") | {"classifier.12.bias": torch.ones(8)}
-    assert load_ssl_sctab(build(tmp_path / "c", state=changed)).fingerprint != first.fingerprint
+    other = state_dict("classifier") | {"class_weights": torch.zeros(5)}
+    assert load_ssl_sctab(build(tmp_path / "b", state=other)).fingerprint == first.fingerprint
+    for key, size in (("classifier.12.bias", 8), ("classifier.15.bias", 5)):
+        changed = state_dict("classifier") | {key: torch.ones(size)}
+        assert load_ssl_sctab(build(tmp_path / key, state=changed)).fingerprint != first.fingerprint
+
+
+NAMES = ["B cell", "T cell", "NK cell", "monocyte", "platelet"]
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("labels.txt", "\n".join(NAMES)),
+        ("labels.json", json.dumps(NAMES)),
+        ("labels.json", json.dumps({str(i): name for i, name in enumerate(NAMES)})),
+    ],
+)
+def test_labels_come_from_a_file_beside_the_checkpoint(tmp_path, file, content):
+    folder = build(tmp_path / "m", kind="classifier")
+    numbered = models.load(folder)
+    (folder / file).write_text(content)
+    named = models.load(folder)
+    assert named.labels == tuple(NAMES)
+    assert named.describe()["labels"] == NAMES
+    assert numbered.labels == ("0", "1", "2", "3", "4")
+    assert named.fingerprint == numbered.fingerprint
+    adata = cells()
+    results = [
+        attribute(adata, model, target=f"label:{label}", n_steps=400, copy=True, show_progress=False)
+        for model, label in ((named, "monocyte"), (numbered, "3"), (load_ssl_sctab(folder, labels=list("abcde")), "d"))
+    ]
+    for result in results:
+        assert result.obs[keys.gap()].median() < 0.01
+        assert (result.layers[keys.ATTRIBUTION] != results[0].layers[keys.ATTRIBUTION]).nnz == 0
+    assert results[0].uns[keys.ATTRIBUTION]["target"] == "label:monocyte"
+
+
+def test_logits_equal_an_independent_forward(tmp_path):
+    state, model = state_dict("classifier"), models.load(build(tmp_path / "m", kind="classifier"))
+    expected = independent_embedding(
+        block().matrix.toarray().astype(np.float64), state, "classifier", 6, relu, activate_last=False
+    )
+    found = model.classify(torch.from_numpy(model.embed(block())))
+    np.testing.assert_allclose(found.numpy(), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("labels.txt", "a\nb", "names 2 different labels, and the classifier has 5 logits"),
+        ("labels.txt", "a\na\nb\nc\nd", "names 4 different labels"),
+        ("labels.json", '{"0": "a", "5": "b"}', "name each number from 0"),
+        ("labels.json", "[1, 2, 3, 4, 5]", "should be a list of names"),
+        ("labels.json", "[", "should be a list of names"),
+    ],
+)
+def test_labels_that_do_not_fit_are_refused(tmp_path, file, content, message):
+    folder = build(tmp_path / "m", kind="classifier")
+    (folder / file).write_text(content)
+    with pytest.raises(ModelFormatError, match=message):
+        models.load(folder)
+    with pytest.raises(InputError, match="holds no classifier, and 2 labels are given"):
+        load_ssl_sctab(build(tmp_path / "n"), labels=["a", "b"])
 
 
 class Malicious:
@@ -129,9 +191,10 @@ def test_a_checkpoint_that_would_run_code_is_refused(tmp_path, capsys):
     folder = build(tmp_path / "m")
     checkpoint = folder / "best_checkpoint_val.ckpt"
     good = torch.load(checkpoint, weights_only=True)
-    for slot in good:
-        torch.save(good | {slot: Malicious()}, checkpoint)
-        with pytest.raises(UnsafeCheckpoint, match=r"torch\.save\(\{'state_dict': state\}"):
+    first = good["state_dict"] | {"encoder.0.weight": Malicious()}
+    for bad, what in (({"state_dict": Malicious()}, "state_dict"), ({"state_dict": first}, "'encoder.0.weight'")):
+        torch.save(good | bad, checkpoint)
+        with pytest.raises(UnsafeCheckpoint, match=f"{what} needs .*print.* to be unpickled.*state_dict': state"):
             models.load(folder)
     checkpoint.write_bytes(pickle.dumps(Malicious()))
     with pytest.raises((UnsafeCheckpoint, ModelFormatError)):
@@ -142,6 +205,19 @@ def test_a_checkpoint_that_would_run_code_is_refused(tmp_path, capsys):
         (other / name).write_bytes(pickle.dumps(Malicious()))
         with pytest.raises(ModelFormatError):
             models.load(other)
+    assert capsys.readouterr().out == ""
+
+
+def test_objects_beside_the_weights_are_left_alone(tmp_path, capsys):
+    """Lightning keeps whatever a user's module was made with; nothing of it is made or run."""
+    folder = build(tmp_path / "m", kind="classifier")
+    before, checkpoint = models.load(folder), folder / "best_checkpoint_val.ckpt"
+    good = torch.load(checkpoint, weights_only=True)
+    for slot in ("hyper_parameters", "optimizer_states", "callbacks"):
+        torch.save(good | {slot: {"made_with": Malicious(), "path": tmp_path}}, checkpoint)
+        found = models.load(folder)
+        assert found.fingerprint == before.fingerprint
+        np.testing.assert_array_equal(found.embed(block()), before.embed(block()))
     assert capsys.readouterr().out == ""
 
 

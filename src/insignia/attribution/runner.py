@@ -89,6 +89,13 @@ class AttributedBlock:
 class Runner:
     """Attribute the cells of one `Expression` with one encoder; everything is checked when it is made.
 
+    Parameters
+    ----------
+    encoder, expression, options
+        The model, the cells, and how.
+    checks_precision
+        Whether another precision than float32 is compared with it on 64 cells.
+
     Raises
     ------
     GeneMatchError, OrganismMismatch
@@ -101,7 +108,9 @@ class Runner:
         There is no such device or precision, or options contradict each other.
     """
 
-    def __init__(self, encoder: Encoder, expression: Expression, options: AttributeOptions) -> None:
+    def __init__(
+        self, encoder: Encoder, expression: Expression, options: AttributeOptions, *, checks_precision: bool = True
+    ) -> None:
         encoder.check_space(expression.space)
         self.method = methods[options.method]
         _check_options(encoder, self.method, options)
@@ -112,7 +121,7 @@ class Runner:
         self.alignment = align(expression, encoder, min_overlap=options.min_overlap)
         self._profiles = self._checked_baseline()
         self._shared_baseline = None if self._has_own_baselines else self._baseline(slice(None))
-        self._check = self._precision_check(encoder)
+        self._check = self._precision_check(encoder) if checks_precision else None
 
     @property
     def record(self) -> AttributionRecord:

@@ -2,11 +2,11 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import typer
 
-from insignia.cli.output import JsonFlag, emit, pairs, parse_steps
+from insignia.cli.output import DeviceOption, JsonFlag, emit, pairs, parse_steps
 
 __all__ = ["app"]
 
@@ -22,6 +22,8 @@ def create(
     method: Annotated[str, typer.Option(help="Attribution method.")] = "integrated_gradients",
     target: Annotated[str, typer.Option(help="What is attributed.")] = "self",
     n_steps: Annotated[str, typer.Option(help="Steps on the path, or auto.")] = "50",
+    interpolate: Annotated[str, typer.Option(help="What moves: values, or amounts before log1p.")] = "values",
+    precision: Annotated[str, typer.Option(help="float32, float64 or bf16.")] = "float32",
     signed: Annotated[bool, typer.Option("--signed", help="Keep the sign.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
@@ -29,7 +31,8 @@ def create(
     from insignia.attribution import AttributeOptions, PathOptions
     from insignia.workflows import create_atlas
 
-    options = AttributeOptions(method, target, signed=signed, path=PathOptions(n_steps=parse_steps(n_steps)))
+    path = PathOptions(n_steps=parse_steps(n_steps), interpolate=cast("Any", interpolate))
+    options = AttributeOptions(method, target, signed=signed, path=path, precision=cast("Any", precision))
     emit(create_atlas(atlas, model, options=options).info(), as_json=as_json)
 
 
@@ -48,6 +51,7 @@ def add(
     ] = None,
     extra: Annotated[list[str] | None, typer.Option(help="Further obs column to keep. Repeatable.")] = None,
     layer: Annotated[str | None, typer.Option(help="Layer with counts or log1p of raw cells; X by default.")] = None,
+    device: DeviceOption = "auto",
     as_json: JsonFlag = False,
 ) -> None:
     """Add cells; the atlas changes as a whole or not at all."""
@@ -62,6 +66,7 @@ def add(
         constants=pairs(constant, "--constant"),
         extra=extra or (),
         layer=layer,
+        device=device,
         show_progress=False if as_json else None,
     )
     emit(asdict(report), as_json=as_json)

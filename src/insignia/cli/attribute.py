@@ -2,11 +2,11 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 
-from insignia.cli.output import JsonFlag, emit, parse_steps
+from insignia.cli.output import DeviceOption, JsonFlag, emit, parse_steps
 from insignia.core.errors import InputError
 
 __all__ = ["attribute", "score"]
@@ -23,11 +23,18 @@ def attribute(
         str, typer.Option(help="What is attributed: self, or self_abs as in the published atlas.")
     ] = "self",
     n_steps: Annotated[str, typer.Option(help="Steps on the path, or auto.")] = "50",
+    interpolate: Annotated[
+        str, typer.Option(help="What moves on a straight line: values, or amounts before log1p.")
+    ] = "values",
     signed: Annotated[bool, typer.Option("--signed", help="Keep the sign.")] = False,
     layer: Annotated[str | None, typer.Option(help="Layer with counts or log1p; X by default.")] = None,
     input_space: Annotated[str | None, typer.Option(help="counts or log1p; detected by default.")] = None,
     gene_symbols: Annotated[str | None, typer.Option(help="var column with gene symbols.")] = None,
     gene_ids: Annotated[str | None, typer.Option(help="var column with Ensembl ids.")] = None,
+    device: DeviceOption = "auto",
+    precision: Annotated[
+        str, typer.Option(help="float32; float64 to check it; bf16, faster on a GPU. Differences are measured.")
+    ] = "float32",
     lean: Annotated[bool, typer.Option("--lean", help="Write attributions without expression, as parts are.")] = False,
     shards: Annotated[int | None, typer.Option(help="Write this many parts; those that are there are kept.")] = None,
     shard: Annotated[str | None, typer.Option(help="Write only this part, e.g. 3/40.")] = None,
@@ -41,9 +48,12 @@ def attribute(
     """Score how much each gene moves each cell's embedding."""
     from insignia.attribution import AttributeOptions, PathOptions
 
+    path = PathOptions(n_steps=parse_steps(n_steps), interpolate=cast("Any", interpolate))
     number, n_shards, executor = _shards(shards, shard, processes, scheduler)
     settings = {
-        "options": AttributeOptions(method, target, signed=signed, path=PathOptions(n_steps=parse_steps(n_steps))),
+        "options": AttributeOptions(
+            method, target, signed=signed, path=path, device=device, precision=cast("Any", precision)
+        ),
         "layer": layer,
         "input_space": input_space,
         "gene_symbols": gene_symbols,
@@ -83,14 +93,15 @@ def _file(cells: Path, model: Path, output: Path, **settings: Any) -> dict[str, 
     from insignia.workflows import attribute_file
 
     adata = attribute_file(cells, model, output, **settings)
-    index = adata.var[keys.gene_index()]
+    index, facts = adata.var[keys.gene_index()], adata.uns[keys.ATTRIBUTION]
     return {
         "output": str(output),
         "cells": adata.n_obs,
         "genes": adata.n_vars,
         "genes_in_model": int((index >= 0).sum()),
         "median_gap": float(adata.obs[keys.gap()].median()),
-        **{name: adata.uns[keys.ATTRIBUTION][name] for name in ("model", "method", "target", "input_space")},
+        **{name: facts[name] for name in ("model", "method", "target", "input_space", "device")},
+        **{name: float(facts[name]) for name in ("precision_error", "precision_error_worst") if name in facts},
     }
 
 
@@ -112,6 +123,7 @@ def _parts(cells: Path, model: Path, output: Path, **settings: Any) -> dict[str,
         "written": len(report.written),
         "kept": len(report.kept),
         "median_gap": report.median_gap,
+        **({} if report.precision_error is None else {"precision_error_worst": report.precision_error}),
     }
 
 

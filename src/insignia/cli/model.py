@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from insignia.cli.convert import convert
-from insignia.cli.output import JsonFlag, emit
+from insignia.cli.output import DeviceOption, JsonFlag, emit
 
 __all__ = ["app"]
 
@@ -27,6 +27,7 @@ def train(
     ] = None,
     epochs: Annotated[int, typer.Option(help="Most passes over the cells.")] = 40,
     latent: Annotated[int, typer.Option(help="Length of the embedding.")] = 64,
+    device: DeviceOption = "auto",
     seed: Annotated[int, typer.Option(help="Seed; equal seeds give equal weights.")] = 0,
     as_json: JsonFlag = False,
 ) -> None:
@@ -42,6 +43,7 @@ def train(
         hold_out_by=hold_out_by,
         latent=latent,
         options=models.TrainOptions(epochs=epochs),
+        device=device,
         rng=seed,
         show_progress=False if as_json else None,
     )

@@ -11,8 +11,9 @@ import typer
 
 from insignia.core.errors import InputError, InsigniaError, InsigniaWarning
 
-__all__ = ["JsonFlag", "emit", "friendly_errors", "pairs", "parse_steps"]
+__all__ = ["DeviceOption", "JsonFlag", "emit", "friendly_errors", "pairs", "parse_steps"]
 
+DeviceOption = Annotated[str, typer.Option(help="auto (CUDA, then MPS, else CPU), cpu, cuda, cuda:1 or mps.")]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON, and no progress.")]
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from insignia.cli.output import JsonFlag, emit, parse_steps
+from insignia.cli.output import DeviceOption, JsonFlag, emit, parse_steps
 from insignia.core.errors import InputError
 
 __all__ = ["array_script", "slurm"]
@@ -19,16 +19,20 @@ def slurm(
     model: Annotated[Path, typer.Option("-m", "--model", help="Directory of a model.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the parts.")],
     shards: Annotated[int, typer.Option(help="Tasks of the array, and parts.")],
-    method: Annotated[str, typer.Option(help="As for insignia attribute, as are the next six.")] = (
+    method: Annotated[str, typer.Option(help="As for insignia attribute, as are the next nine.")] = (
         "integrated_gradients"
     ),
     target: Annotated[str, typer.Option()] = "self",
     n_steps: Annotated[str, typer.Option()] = "50",
+    interpolate: Annotated[str, typer.Option()] = "values",
     signed: Annotated[bool, typer.Option("--signed")] = False,
     layer: Annotated[str | None, typer.Option()] = None,
     input_space: Annotated[str | None, typer.Option()] = None,
     gene_symbols: Annotated[str | None, typer.Option()] = None,
     gene_ids: Annotated[str | None, typer.Option()] = None,
+    device: DeviceOption = "auto",
+    precision: Annotated[str, typer.Option()] = "float32",
+    gpus: Annotated[int, typer.Option(help="GPUs of a task.")] = 0,
     time: Annotated[
         str, typer.Option(help="Time limit of a task; insignia attribute --dry-run tells it.")
     ] = "04:00:00",
@@ -42,21 +46,25 @@ def slurm(
 ) -> None:
     """Print a SLURM array script that attributes a file in shards; give it to sbatch, as often as it takes."""
     parse_steps(n_steps)
-    if shards < 1 or cpus < 1:
-        raise InputError(f"--shards and --cpus take numbers from 1; found {shards} and {cpus}.")
+    if shards < 1 or cpus < 1 or gpus < 0:
+        raise InputError(f"--shards and --cpus take numbers from 1, --gpus from 0; found {shards}, {cpus} and {gpus}.")
     named = {
         "--method": method,
         "--target": target,
         "--n-steps": n_steps,
+        "--interpolate": interpolate,
         "--layer": layer,
         "--input-space": input_space,
         "--gene-symbols": gene_symbols,
         "--gene-ids": gene_ids,
+        "--device": device,
+        "--precision": precision,
     }
     command = ["insignia", "attribute", str(cells.resolve()), "-m", str(model.resolve()), "-o", str(output.resolve())]
     command += [word for name, value in named.items() if value is not None for word in (name, value)]
     command += ["--signed"] if signed else []
     limits = {"cpus-per-task": str(cpus), "mem": mem, "time": time, "partition": partition}
+    limits["gres"] = f"gpu:{gpus}" if gpus else None
     script = array_script(command, n_shards=shards, limits=limits, setup=setup or ())
     emit({"script": script}, as_json=as_json, text=script)
 

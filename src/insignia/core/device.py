@@ -3,11 +3,11 @@
 from typing import Final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from insignia.core.errors import InputError
 
-__all__ = ["find_device", "room", "widened"]
+__all__ = ["find_device", "rng_devices", "room", "widened"]
 
 _KINDS: Final = ("cpu", "cuda", "mps")
 # a CPU pass should stay near its caches; more rows at a time are not faster
@@ -58,6 +58,12 @@ def room(device: torch.device, dtype: torch.dtype = torch.float32) -> int:
     else:
         free = _UNKNOWN_MEMORY
     return max(1, int(_SHARE * free) // dtype.itemsize)
+
+
+def rng_devices(module: nn.Module) -> list[torch.device]:
+    """Return the accelerators on which a module draws random numbers, such as those of dropout."""
+    found = {tensor.device for tensor in (*module.parameters(), *module.buffers())}
+    return sorted((device for device in found if device.type == "cuda"), key=str)
 
 
 def widened(values: Tensor) -> Tensor:

@@ -50,8 +50,10 @@ def _kept(
             kept[_storage(tensor)] = tensor.untyped_storage().nbytes() // point.element_size()
         return tensor
 
+    # copies: what is a view would count with all that it is a view of
+    point, context = point.detach().clone(), {name: value.clone() for name, value in context.items()}
     with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-        network(point.detach().requires_grad_(), context)
+        network(point.requires_grad_(), context)
     return sum(kept.values())
 
 

@@ -55,9 +55,10 @@ class _Cells:
     train: np.ndarray
     validation: np.ndarray
     batch_size: int
+    device: torch.device
 
     def dense(self, rows: np.ndarray) -> Tensor:
-        return torch.from_numpy(self.values[rows].toarray())
+        return torch.from_numpy(self.values[rows].toarray()).to(self.device)
 
     def validation_batches(self) -> Iterator[np.ndarray]:
         for start in range(0, len(self.validation), self.batch_size):
@@ -97,7 +98,7 @@ class LabelObjective(_Cells):
         return float(np.mean(losses))
 
     def _label_loss(self, embedding: Tensor, rows: np.ndarray) -> Tensor:
-        labels = torch.from_numpy(self.labels[rows])
+        labels = torch.from_numpy(self.labels[rows]).to(self.device)
         if self.loss_name == "triplet":
             return triplet(embedding, labels, margin=0.2)
         return supervised_contrastive(embedding, labels, temperature=0.1)
@@ -127,7 +128,8 @@ class MaskedObjective(_Cells):
     def _error(self, module: nn.Module, rows: np.ndarray, generator: torch.Generator) -> Tensor:
         assert isinstance(module, Autoencoder)
         x = self.dense(rows)
-        hidden = torch.rand(x.shape, generator=generator) < self.masked_share
+        # drawn on the host, so that equal seeds hide the same genes on every device
+        hidden = (torch.rand(x.shape, generator=generator) < self.masked_share).to(self.device)
         rebuilt = module.decoder(module.encoder(x.masked_fill(hidden, 0.0)))
         error: Tensor = (rebuilt - x).square() * hidden
         return error.sum() / hidden.sum().clamp(min=1)

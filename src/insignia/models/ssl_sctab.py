@@ -7,25 +7,23 @@ so which activation it has, is told from the prefix of its keys.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
-import pandas as pd
 from torch import nn
 
-from insignia.core.errors import DuplicateNames, ModelFormatError, UnsafeCheckpoint
-from insignia.genes import GeneVocabulary
-from insignia.models.checkpoint import need_tensor, read_lines, read_torch
+from insignia.core.errors import ModelFormatError
+from insignia.models.checkpoint import need_tensor
 from insignia.models.contract import fingerprint
 from insignia.models.mlp import MLPEncoder, affine
 from insignia.models.registry import families
+from insignia.models.ssl_files import GENE_FILES, find_checkpoint, name_logits, read_genes, read_state
 
 __all__ = ["SSLEncoder", "load_ssl_sctab"]
 
-_GENE_FILES: Final = ("var.parquet", "genes.txt", "dataset_genes.txt")
 _OTHER_FAMILIES: Final = ("gene_order.tsv", "models.ckpt")
 
 
@@ -56,7 +54,7 @@ class _SSLscTab:
     def recognises(path: Path) -> bool:
         names = {item.name for item in path.iterdir()}
         has_weights = any(name.endswith(".ckpt") for name in names)
-        return has_weights and not names.isdisjoint(_GENE_FILES) and names.isdisjoint(_OTHER_FAMILIES)
+        return has_weights and not names.isdisjoint(GENE_FILES) and names.isdisjoint(_OTHER_FAMILIES)
 
     @staticmethod
     def load(path: Path) -> MLPEncoder:
@@ -64,78 +62,69 @@ class _SSLscTab:
 
 
 class SSLEncoder(MLPEncoder):
-    """A network of SSL-scTab: SELU in the self-supervised ones, ReLU in the classifier, whose head is left out."""
+    """A network of SSL-scTab: SELU in the self-supervised ones, ReLU in the classifier, whose head gives its logits."""
 
     network: str
     embedding_layer: str
 
     def describe(self) -> dict[str, Any]:
-        """Facts for people, with the kind of network and the layer that is the embedding."""
-        return super().describe() | {"network": self.network, "embedding": self.embedding_layer}
+        """Facts for people, with the kind of network, the layer that is the embedding, and the labels."""
+        facts = {"network": self.network, "embedding": self.embedding_layer, "labels": list(self.labels)}
+        return super().describe() | facts
 
 
-def load_ssl_sctab(path: str | Path) -> SSLEncoder:
+def load_ssl_sctab(path: str | Path, *, labels: Sequence[str] | None = None) -> SSLEncoder:
     """Load a directory with one checkpoint and its genes.
 
     Genes are read from ``var.parquet`` (Ensembl ids in the index or ``feature_id``, symbols in ``feature_name``), else
     from ``genes.txt`` or ``dataset_genes.txt`` (one Ensembl id a line), in the order of the network's inputs. The
     embedding is the last layer of the encoder; of a classifier, what its last layer reads, after the ReLU.
 
+    Parameters
+    ----------
+    path
+        The directory.
+    labels
+        Names of a classifier's logits, in order. `None` reads them from ``labels.txt``, one a line, or ``labels.json``,
+        ``["B cell", ...]`` or ``{"0": "B cell", ...}``; checkpoints hold none, and without such a file logits are
+        called by their numbers, ``"0"``, ``"1"``, ...
+
     Raises
     ------
     ModelFormatError
-        A file or tensor is missing, there are several checkpoints, or genes and first layer disagree.
+        A file or tensor is missing, there are several checkpoints, or genes, labels and layers disagree.
     UnsafeCheckpoint
-        The checkpoint holds more than tensors and plain containers.
+        The weights are no plain tensors. Other objects in the file, such as hyperparameters, are left alone.
+    InputError
+        Labels are given for a network that does not classify.
     """
     path = Path(path)
-    source = _only_checkpoint(path)
-    state = _read_state(source)
+    source = find_checkpoint(path)
+    state = read_state(source)
     network, prefix = _recognise(state, source)
     layers = _linear_layers(state, prefix, source)
-    if network.has_head:
-        layers = layers[:-1]
-    genes, listed = _read_genes(path)
+    head = layers.pop() if network.has_head else None
+    names = name_logits(path, labels, head)
+    genes, listed = read_genes(path)
     if layers[0].in_features != len(genes):
         raise ModelFormatError(
             f"{source} reads {layers[0].in_features:,} genes, and {listed} lists {len(genes):,}. "
             "Take both files from the same release."
         )
     modules = [part for layer in layers for part in (layer, network.activation())]
-    weights = {f"{i}.{name}": value for i, layer in enumerate(layers) for name, value in layer.state_dict().items()}
+    read = [*layers, head] if head is not None else layers
+    weights = {f"{i}.{name}": value for i, layer in enumerate(read) for name, value in layer.state_dict().items()}
     encoder = SSLEncoder(
         path.resolve().name,
         genes,
         modules if network.has_head else modules[:-1],
         is_normalised=False,
         fingerprint=fingerprint(weights, genes, f"ssl_sctab:{network.name},align,sum=10000,log1p"),
+        classifier=head,
+        labels=names,
     )
     encoder.network, encoder.embedding_layer = network.name, network.embedding
     return encoder
-
-
-def _only_checkpoint(path: Path) -> Path:
-    found = sorted(path.glob("*.ckpt")) if path.is_dir() else []
-    if len(found) != 1:
-        names = [item.name for item in found] or "none"
-        raise ModelFormatError(
-            f"{path} should hold one checkpoint (*.ckpt), found {names}. Give each its own folder, with its genes."
-        )
-    return found[0]
-
-
-def _read_state(source: Path) -> dict[str, Any]:
-    try:
-        content = read_torch(source)
-    except UnsafeCheckpoint as error:
-        raise UnsafeCheckpoint(
-            f"{error} For a Lightning checkpoint: state = torch.load({source.name!r}, weights_only=False)"
-            f"['state_dict']; torch.save({{'state_dict': state}}, {source.name!r})."
-        ) from error
-    state = content.get("state_dict", content)
-    if not isinstance(state, Mapping):
-        raise ModelFormatError(f"{source}: state_dict should be a dict of tensors, found {type(state).__name__}.")
-    return {str(name): value for name, value in state.items()}
 
 
 def _recognise(state: dict[str, Any], source: Path) -> tuple[_Network, str]:
@@ -179,22 +168,3 @@ def _linear(state: dict[str, Any], name: str, source: Path) -> nn.Linear:
             f"{weight.dtype} and {[*bias.shape]}."
         )
     return affine(weight, bias)
-
-
-def _read_genes(path: Path) -> tuple[GeneVocabulary, str]:
-    listed = next((name for name in _GENE_FILES if (path / name).is_file()), None)
-    if listed is None:
-        raise ModelFormatError(f"{path} should hold the network's genes in one of {list(_GENE_FILES)}; found none.")
-    if listed == "var.parquet":
-        try:
-            var = pd.read_parquet(path / listed)
-        except Exception as error:
-            raise ModelFormatError(f"{path / listed} is not a readable Parquet table ({error}).") from error
-        genes = GeneVocabulary.from_var(var)
-    else:
-        genes = GeneVocabulary.from_names(read_lines(path / listed))
-    names = pd.Index(genes.labels if genes.ids is None else genes.ids)
-    repeated = names[names.duplicated() & (names != "")]
-    if len(repeated):
-        raise DuplicateNames(f"{path / listed} lists {len(repeated)} genes twice, e.g. {list(repeated[:3])}.")
-    return genes, listed

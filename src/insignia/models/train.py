@@ -12,6 +12,7 @@ import torch
 from anndata import AnnData
 
 from insignia import __version__
+from insignia.core.device import find_device
 from insignia.core.errors import InputError, MissingMetadata
 from insignia.core.keys import UNKNOWN
 from insignia.data import InputSpace
@@ -43,6 +44,7 @@ def train(
     hold_out_by: str | None = None,
     options: TrainOptions | None = None,
     name: str = "insignia",
+    device: str = "auto",
     rng: int | np.random.Generator = 0,
     show_progress: bool | None = None,
 ) -> MLPEncoder:
@@ -76,8 +78,10 @@ def train(
         Epochs, learning rate, early stopping.
     name
         What the model is called; with `output`, the folder's name wins.
+    device
+        Where it is trained; as for `insignia.tl.attribute`. The encoder comes back on the CPU.
     rng
-        Seed of weights, batches and dropout: equal seeds give equal weights.
+        Seed of weights, batches and dropout: equal seeds give equal weights on one device.
     show_progress
         `None` shows a bar when standard error is a terminal.
 
@@ -90,9 +94,9 @@ def train(
     MissingMetadata
         `labels` or `hold_out_by` is not in `obs`.
     InputError
-        There are fewer than 20 cells or than two cell types, or `output` exists.
+        There are fewer than 20 cells or than two cell types, `output` exists, or there is no such device.
     """
-    output = _free_folder(output)
+    output, place = _free_folder(output), find_device(device)
     options = options or TrainOptions()
     cells = _labelled(training_cells(adata, layer=layer, input_space=input_space), labels)
     generator = np.random.default_rng(rng)
@@ -101,16 +105,17 @@ def train(
     types: list[str] = sorted(cells.obs[labels].astype(str).unique()) if labels else []
     objective: LabelObjective | MaskedObjective
     if labels is None:
-        objective = MaskedObjective(cells.values, *rows, batch_size, input_dropout)
+        objective = MaskedObjective(cells.values, *rows, batch_size, place, input_dropout)
     else:
         codes = np.searchsorted(types, cells.obs[labels].astype(str))
-        objective = LabelObjective(cells.values, *rows, batch_size, codes, reconstruction_weight, loss)
+        objective = LabelObjective(cells.values, *rows, batch_size, place, codes, reconstruction_weight, loss)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         drop_in = input_dropout if labels else 0.0
         encoder = SCimilarityNetwork(len(cells.genes), hidden, latent, dropout=dropout, input_dropout=drop_in)
         network = Autoencoder(encoder, SCimilarityDecoder(len(cells.genes), hidden, latent, dropout=dropout))
-    result = fit(network, objective, options, seed=seed, show_progress=show_progress)
+    result = fit(network.to(place), objective, options, seed=seed, show_progress=show_progress)
+    network.cpu()
     if output is None:
         return encoder_from_network(name, cells.genes, encoder)
     save_scimilarity(

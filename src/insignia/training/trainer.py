@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from insignia.core.device import rng_devices
 from insignia.core.errors import InputError, ModelError
 from insignia.core.files import atomic_file
 from insignia.core.progress import progress
@@ -80,7 +81,7 @@ def fit(
     ModelError
         The loss is no longer finite.
     """
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=rng_devices(module)):
         torch.manual_seed(seed)
         run = _Run(module, objective, options, seed)
         if checkpoint is not None and Path(checkpoint).exists():
@@ -173,13 +174,14 @@ class _Run:
             "schedule": self.schedule.state_dict(),
             "generator": self.generator.get_state(),
             "dropout": torch.get_rng_state(),
+            "dropout_on": {str(device): torch.cuda.get_rng_state(device) for device in rng_devices(self.module)},
             "result": asdict(self.result),
         }
         with atomic_file(path) as temporary:
             torch.save(state, temporary)
 
     def restore(self, path: Path) -> None:
-        state = torch.load(path, weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
         options = asdict(self.options) | {"seed": self.seed}
         if state["options"] != options:
             raise InputError(
@@ -194,6 +196,9 @@ class _Run:
         self.schedule.load_state_dict(state["schedule"])
         self.generator.set_state(state["generator"])
         torch.set_rng_state(state["dropout"])
+        for device in rng_devices(self.module):
+            if str(device) in state["dropout_on"]:
+                torch.cuda.set_rng_state(state["dropout_on"][str(device)], device)
         self.result = TrainResult(**state["result"])
 
 

@@ -4,15 +4,16 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 from anndata import AnnData
 
 from insignia.atlas import AddReport, Atlas
-from insignia.attribution import AttributeOptions, PathOptions, Runner, record_of, write_part
+from insignia.attribution import AttributeOptions, Interpolate, PathOptions, Runner, record_of, write_part
 from insignia.core import keys
 from insignia.core.errors import AtlasMismatch, MissingMetadata
 from insignia.data import AttributionRecord, Expression, read
-from insignia.models import Encoder, as_encoder
+from insignia.models import Encoder, Precision, as_encoder
 
 __all__ = ["add_cells", "create_atlas"]
 
@@ -50,6 +51,7 @@ def add_cells(
     layer: str | None = None,
     gene_symbols: str | None = None,
     gene_ids: str | None = None,
+    device: str = "auto",
     show_progress: bool | None = None,
 ) -> AddReport:
     """Add cells to an atlas; raw ones are attributed on the way, as the atlas was made.
@@ -66,6 +68,8 @@ def add_cells(
         Where metadata are; see `Atlas.add`.
     layer, gene_symbols, gene_ids
         Where expression and gene names are; see `insignia.tl.attribute`.
+    device
+        Where raw cells are attributed; as for `insignia.tl.attribute`.
     show_progress
         `None` shows a bar when standard error is a terminal.
 
@@ -86,7 +90,7 @@ def add_cells(
             "(ins.tl.attribute, or insignia attribute), or give the atlas's model to have it done on the way."
         )
     encoder = as_encoder(model)
-    options = _options_of(atlas.record)
+    options = _options_of(atlas.record, device)
     _check_model(atlas, encoder, options)
     expression = Expression.from_adata(adata, layer=layer, gene_symbols=gene_symbols, gene_ids=gene_ids)
     with tempfile.TemporaryDirectory(prefix="insignia-") as folder:
@@ -95,12 +99,14 @@ def add_cells(
         return add(part)
 
 
-def _options_of(record: AttributionRecord) -> AttributeOptions:
+def _options_of(record: AttributionRecord, device: str) -> AttributeOptions:
     return AttributeOptions(
         method=record.method,
         target=record.target,
         signed=record.sign == "signed",
-        path=PathOptions(n_steps=record.n_steps),
+        path=PathOptions(n_steps=record.n_steps, interpolate=cast("Interpolate", record.interpolate)),
+        device=device,
+        precision=cast("Precision", record.precision),
     )
 
 

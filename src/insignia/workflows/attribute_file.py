@@ -37,7 +37,7 @@ def attribute_file(
     output
         The h5ad file to write, another than `source`.
     options
-        Method, target, baseline, steps, sign.
+        Method, target, baseline, steps, sign, device, precision.
     layer, input_space, gene_symbols, gene_ids
         As for `insignia.tl.attribute`.
     keep_expression

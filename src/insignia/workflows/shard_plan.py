@@ -113,6 +113,11 @@ class ShardPlan:
         """(cells,): the completeness gaps in all parts, in order."""
         return np.concatenate([_gaps(folder / self.name(shard)) for shard in range(1, self.n_shards + 1)])
 
+    def precision_error(self, folder: Path) -> float | None:
+        """Return the largest difference from float32 that any part measured; `None` if none measured it."""
+        found = [_precision_error(folder / self.name(shard)) for shard in range(1, self.n_shards + 1)]
+        return max((error for error in found if error is not None), default=None)
+
     def differences(self, other: str) -> list[str]:
         """Names of the facts in which the text of another plan differs."""
         mine, theirs = _flat(json.loads(self.text)), _flat(json.loads(other))
@@ -158,6 +163,12 @@ def _gaps(path: Path) -> np.ndarray:
             return np.asarray(file[f"obs/{keys.gap()}"][:])
     except OSError as error:
         raise FileFormatError(f"{path} cannot be read ({error}). Remove it and run again to have it made.") from error
+
+
+def _precision_error(path: Path) -> float | None:
+    with h5py.File(path) as file:
+        entry = file[f"uns/{keys.ATTRIBUTION}"].get("precision_error_worst")
+        return None if entry is None else float(entry[()])
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -35,6 +35,8 @@ class ShardReport:
         Shards that were made now, and those that were there already.
     median_gap
         Median completeness gap of all cells, a fraction.
+    precision_error
+        Largest difference from float32 in any part, see `insignia.tl.attribute`; `None` for float32.
     """
 
     folder: Path
@@ -43,6 +45,7 @@ class ShardReport:
     written: tuple[int, ...]
     kept: tuple[int, ...]
     median_gap: float
+    precision_error: float | None
 
 
 def attribute_shard(
@@ -152,7 +155,9 @@ def attribute_shards(
     if not is_here:
         _warn_of_gaps(gaps, run.options)
     median = float(pd.Series(gaps).median())
-    return ShardReport(run.folder, plan.n_cells, n_shards, tuple(missing), tuple(kept), median)
+    return ShardReport(
+        run.folder, plan.n_cells, n_shards, tuple(missing), tuple(kept), median, plan.precision_error(run.folder)
+    )
 
 
 def _verify(plan: ShardPlan, folder: Path) -> np.ndarray:

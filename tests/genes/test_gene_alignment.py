@@ -148,3 +148,22 @@ def test_wrong_shapes_and_spaces_are_refused():
         made.apply(np.ones((1, 3)), "tpm")
     with pytest.raises(GeneMatchError, match="do not belong together: 2 and 1 cells"):
         made.back(np.ones((2, 5)), np.ones((1, 3)), "counts")
+
+
+def test_a_model_over_expressed_genes_is_measured_by_what_it_knows_of_them():
+    """A vocabulary of tens of thousands is never measured as a whole, and need not be."""
+    model = GeneVocabulary.from_names([f"M{i}" for i in range(1000)])
+    data = GeneVocabulary.from_names([*(f"M{i}" for i in range(10)), *(f"X{i}" for i in range(90))])
+    common, rare = np.arange(100) < 12, np.arange(100) >= 4
+    alignment = GeneAlignment(data, model, expressed=common)
+    assert alignment.measured.sum() == 10
+    with pytest.warns(
+        CoverageWarning, match=r"The model knows 6 of 96 genes that the cells express \(6.2%\), not e.g. X0"
+    ):
+        GeneAlignment(data, model, expressed=rare)
+    with pytest.raises(GeneMatchError, match=r"knows 6 of 96 .* and 10.0% are needed"):
+        GeneAlignment(data, model, expressed=rare, min_overlap=0.1)
+    with pytest.raises(GeneMatchError, match="10 of 1,000 model genes"):
+        GeneAlignment(data, model)
+    with pytest.raises(GeneMatchError, match="10 of 1,000 model genes"):
+        GeneAlignment(data, model, expressed=np.zeros(100, dtype=bool))

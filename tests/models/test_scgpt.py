@@ -12,15 +12,16 @@ from scipy.sparse import csr_matrix
 from tests.lookalikes import scgpt
 
 import insignia.models.scgpt  # noqa: F401 - registers the family
-from insignia import models
+from insignia import models, tl
 from insignia.attribution import PathOptions, attribute, find_target, methods
 from insignia.core import keys
 from insignia.core.errors import CoverageWarning, ModelFormatError, UnsafeCheckpoint
-from insignia.data import Cells, Expression
+from insignia.data import Cells, Expression, read
 from insignia.genes import GeneAlignment, GeneVocabulary
-from insignia.models import transformer
+from insignia.models import align, transformer
 from insignia.models.scgpt import bin_values
 from insignia.models.token_files import gene_tokens, read_tokens
+from insignia.pp import check
 
 
 def aligned(encoder, adata, space="counts"):
@@ -321,3 +322,17 @@ def test_the_published_vocabulary_makes_a_model(real_data, tmp_path):
     vocabulary = json.loads(real_data("fm_formats/scgpt/default_census_vocab.json").read_text())
     encoder = models.load(scgpt.build(tmp_path / "m", vocab=vocabulary, words=60_697))
     assert len(encoder.genes) == 60_694
+
+
+def test_ordinary_cells_are_no_few_genes_for_a_large_vocabulary(real_data, tmp_path):
+    """Counts of a PBMC study: nearly all expressed genes are known, so there is no warning, which would be an error."""
+    vocabulary = json.loads(real_data("fm_formats/scgpt/default_census_vocab.json").read_text())
+    encoder = models.load(scgpt.build(tmp_path / "m", vocab=vocabulary, words=60_697))
+    adata = read(real_data("scrna/pbmc_5k_protein_v3.h5ad"))[:20].copy()
+    expression = Expression.from_adata(adata)
+    alignment = align(expression, encoder)
+    assert alignment.match.coverage < 0.5
+    known = alignment.index[expression.expressed()] >= 0
+    assert known.mean() > 0.9
+    check(adata, encoder)
+    tl.embed(adata, encoder, key_added="X")

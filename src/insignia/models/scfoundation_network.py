@@ -73,7 +73,7 @@ class SCFoundationNetwork(nn.Module):
         """
         present = tokens >= 0
         n_genes = len(self.positions) - EXTRA
-        extra = torch.tensor([n_genes, n_genes + 1], device=tokens.device).expand(len(tokens), 2)
+        extra = torch.arange(n_genes, n_genes + 2, device=tokens.device).expand(len(tokens), 2)
         places = torch.cat([extra, tokens.where(present, n_genes + 2)], dim=1)
         x = self.amounts(torch.cat([depth, point], dim=1)) + self.positions[places]
         mask = attention_mask(functional.pad(present, (2, 0), value=True), x.dtype)

@@ -22,7 +22,7 @@ def simulated(n=3, *, failed=(), poses=True, prefix="s", damage=None, z_um=90.0,
         if poses:
             transform = made.truth[section.name].transform
             status = "failed" if section.name in failed else "registered" if number else "reference"
-            quality = {"ncc": -0.43, "mask_iou": 0.962} if number else {}
+            quality = {"ncc": -0.43 if number == 1 else np.nan, "iou": 0.962} if number else {}
             pose = Pose(transform, status, "ecc" if number else "", quality)
         sections.append(replace(section, name=f"{prefix}{number + 1}", pose=pose))
     return replace(made.stack, sections=tuple(sections))

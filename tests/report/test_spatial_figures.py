@@ -160,6 +160,7 @@ def test_stack_shows_every_section_where_its_pose_puts_it(stack):
     assert "block \\$1: 3 sections" in said
     assert any("z = 0\u00a0µm, measured" in text for text in said)
     assert any("unmeasured\nNCC \u22120.43 · IoU 0.96" in text for text in said)
+    assert any("unmeasured\nIoU 0.96" in text for text in said)
     assert {"As mounted", "Registered"} <= set(said)
 
 

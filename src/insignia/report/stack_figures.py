@@ -22,7 +22,7 @@ _HEAD: Final = 0.56
 _PX: Final = 420
 _DEPTHS: Final = "viridis"
 _SPOT, _UNMEASURED = "#0b3d91", "#555555"
-_SHOWN: Final = {"ncc": "NCC", "mask_iou": "IoU", "iou": "IoU"}
+_SHOWN: Final = {"ncc": "NCC", "iou": "IoU"}
 
 
 def stack_figure(
@@ -74,8 +74,8 @@ class _Plan:
         mounted = Frame.around([_centred(section) for section in self.stack], 1.5 * self.stack.pitch_um)
         mounted = mounted.with_aspect(frame.aspect)
         panels = len(self.stack) + self.overlays
-        columns = min(self.columns, panels)
-        rows = -(-panels // columns)
+        rows = -(-panels // self.columns)
+        columns = -(-panels // rows)
         step = _HEAD + _SIDE * frame.aspect + 0.06
         width = _LEFT + columns * _SIDE + (columns - 1) * _GAP + _RIGHT
         sheet = Sheet.of(figure, max(width, 4.2), _TOP + rows * step + _BAR)
@@ -183,9 +183,9 @@ def _heading(ax: "Axes", section: "Section") -> None:
     if pose is None:
         _words(ax, section.name, [depth(section.z_um), _kind(section)], style.INK)
         return
-    quality = " · ".join(
-        f"{words} {pose.quality[name]:.2f}" for name, words in _SHOWN.items() if name in pose.quality
-    ).replace("-", "\u2212")
+    figures = {words: pose.quality.get(name, np.nan) for name, words in _SHOWN.items()}
+    quality = " · ".join(f"{words} {value:.2f}" for words, value in figures.items() if np.isfinite(value))
+    quality = quality.replace("-", "\u2212")
     status = "not registered" if not pose.is_ok else pose.status
     lines = [f"{depth(section.z_um)}, {_kind(section)}", quality or status]
     if not pose.is_ok:

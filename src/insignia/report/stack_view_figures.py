@@ -215,7 +215,7 @@ class _Scene:
         spread = max(depths) - min(depths)
         if spread > 0:
             factor = self.apart * (len(self.planes) - 1) / np.cos(_TILT) / spread
-            words += f"; depth × {factor:.2g}"
+            words += f"; depth × {factor:,.0f}" if factor >= 10 else f"; depth × {factor:.1f}"
         ax.annotate(
             words,
             (self.left, min(start[1], stop[1])),

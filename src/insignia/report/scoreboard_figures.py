@@ -193,7 +193,7 @@ def _label(axes: Sequence["Axes"], rows: list[tuple[str, str]], places: np.ndarr
 
     for ax in axes:
         style.open_frame(ax, keep=("bottom",))
-        ax.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+        ax.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
         ax.grid(axis="x", color=style.PALE, linewidth=0.8, zorder=0)
         ax.set_axisbelow(True)
         ax.tick_params(axis="y", length=0, labelsize=style.TEXT)

@@ -29,7 +29,7 @@ def layout(request, tmp_path):
 
 
 def test_every_layout_has_a_lookalike_or_a_test_of_its_own():
-    assert set(stack_readers) - set(LAYOUTS) == {"anndata", "he2020", "native"}
+    assert set(stack_readers) - set(LAYOUTS) == {"anndata", "he2020", "native", "spatialdata"}
 
 
 def test_positions_counts_and_scale_are_what_was_planted(layout):

@@ -96,7 +96,7 @@ def test_nothing_is_overwritten_and_nothing_is_left_half(stack, tmp_path, monkey
         write_stack(stack, tmp_path / "out")
     with pytest.raises(InputError, match="images must be 'refer' or 'copy'"):
         write_stack(stack, tmp_path / "new", images="move")
-    monkeypatch.setattr("insignia.data.stack_folder._pose", lambda pose: 1 / 0)
+    monkeypatch.setattr("insignia.data.stack_folder.pose_record", lambda pose: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         write_stack(stack, tmp_path / "new")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["her2st", "out"]

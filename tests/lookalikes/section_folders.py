@@ -14,7 +14,7 @@ from scipy import sparse
 
 from insignia.core.files import atomic_file
 
-__all__ = ["LAYOUTS", "Planted", "her2st", "hest", "planted", "stutility", "visium"]
+__all__ = ["LAYOUTS", "Planted", "her2st", "hest", "planted", "stutility", "visium", "visium_section"]
 
 UM_PER_PX = 2.0
 GENES = ("ACTB", "GAPDH", "ERBB2", "CD3E")
@@ -43,6 +43,11 @@ def planted(step_um=(200.0, 200.0), *, chessboard=False, seed=0, columns=7, rows
     for spot in pixels:
         picture[(x - spot[0]) ** 2 + (y - spot[1]) ** 2 < (0.2 * step.min()) ** 2] = (120, 40, 140)
     return Planted(places, refined, pixels, rng.poisson(3, (len(places), len(GENES))), picture)
+
+
+def visium_section(seed):
+    """Lay spots out as those of Visium, all in their places."""
+    return planted((50, 50 * 3**0.5), chessboard=True, columns=14, rows=9, seed=seed, jitter=0.0)
 
 
 def _write_png(path, picture):
@@ -92,9 +97,7 @@ def visium(folder: Path, *, header: bool = True, counts: str = "h5", shrink: flo
     """Write the output of Space Ranger for two sections, with a picture of half the size."""
     sections = {}
     for seed, name in enumerate(("v1", "v2")):
-        section = sections[name] = planted(
-            (50, 50 * 3**0.5), chessboard=True, columns=14, rows=9, seed=seed, jitter=0.0
-        )
+        section = sections[name] = visium_section(seed)
         outs = folder / name / "outs"
         barcodes = [f"{'ACGT'[i % 4]}{i:03d}-1" for i in range(len(section.places))]
         table = pd.DataFrame({"barcode": barcodes, "in_tissue": 1})
@@ -144,9 +147,7 @@ def hest(folder: Path, *, side: int = 32, shrink: float = 2.0) -> dict[str, Plan
     """Write two sections with patches around their spots, as HEST-1k is published: no slide."""
     sections = {}
     for seed, name in enumerate(("TENX1", "TENX2")):
-        section = sections[name] = planted(
-            (50, 50 * 3**0.5), chessboard=True, columns=14, rows=9, seed=seed, jitter=0.0
-        )
+        section = sections[name] = visium_section(seed)
         adata = AnnData(sparse.csr_matrix(section.counts, dtype=np.float32))
         adata.obs_names = [f"{i:04d}-1" for i in range(adata.n_obs)]
         adata.var_names = list(GENES)

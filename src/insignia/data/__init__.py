@@ -21,6 +21,7 @@ from insignia.data.sections import Pose, Section, SectionStack
 from insignia.data.serial_options import DAMAGES, Handling, SerialOptions
 from insignia.data.serial_sections import simulate_donors, simulate_sections
 from insignia.data.serial_truth import SectionTruth, SimulatedStack, StackTruth
+from insignia.data.spatialdata_stack import to_spatialdata, write_spatialdata
 from insignia.data.splits import Split, k_fold, known_sections_each, leave_one_out
 from insignia.data.stack_folder import write_stack
 from insignia.data.tables import write_table
@@ -77,7 +78,9 @@ __all__ = [
     "simulate_sections",
     "stack_from_anndata",
     "standardise_obs",
+    "to_spatialdata",
     "write_h5ad",
+    "write_spatialdata",
     "write_stack",
     "write_table",
 ]

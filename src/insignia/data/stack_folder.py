@@ -2,19 +2,17 @@
 
 import json
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import quote
 
-import numpy as np
-
 from insignia.core.errors import InputError
 from insignia.core.files import atomic_folder, sha256_file
 from insignia.core.optional import need
+from insignia.data.pose_record import pose_record
 from insignia.data.readers import write_h5ad
 from insignia.data.section_image import SectionImage
-from insignia.data.sections import Pose, Section, SectionStack
+from insignia.data.sections import Section, SectionStack
 
 __all__ = ["FORMAT", "MANIFEST", "write_stack"]
 
@@ -74,7 +72,7 @@ def _write_section(section: Section, folder: Path, final: Path, images: str) -> 
         "is_virtual": bool(section.is_virtual),
         "spots": {"file": f"sections/{name}.h5ad", "sha256": sha256_file(spots)},
         "image": None if section.image is None else _write_image(section.image, name, folder, final, images),
-        "pose": None if section.pose is None else _pose(section.pose),
+        "pose": None if section.pose is None else pose_record(section.pose),
     }
 
 
@@ -105,17 +103,3 @@ def _relative(image: Path, folder: Path) -> str:
         return Path(os.path.relpath(image.resolve(), folder.resolve())).as_posix()
     except ValueError:  # another drive
         return image.resolve().as_posix()
-
-
-def _pose(pose: Pose) -> dict[str, Any]:
-    return {
-        "matrix": pose.transform.matrix.tolist(),
-        "status": pose.status,
-        "stage": pose.stage,
-        "quality": _numbers(pose.quality),
-    }
-
-
-def _numbers(quality: Mapping[str, float]) -> dict[str, float | str]:
-    """JSON has no NaN and no infinity; they are written as texts that `float` reads."""
-    return {name: float(value) if np.isfinite(value) else str(float(value)) for name, value in quality.items()}

@@ -10,7 +10,7 @@ import numpy as np
 
 from insignia.core.errors import FileFormatError
 
-__all__ = ["MAX_DECLARED", "MAX_DECODED", "Level", "Pixels", "check_declared", "check_decoded"]
+__all__ = ["MAX_DECLARED", "MAX_DECODED", "Level", "Pixels", "check_declared", "check_decoded", "nominal_downsample"]
 
 MAX_DECODED: Final = 2**29
 """Pixels that are decoded in one go, 1.6 GB as RGB; a larger picture must be tiled."""
@@ -92,3 +92,14 @@ def check_decoded(path: Path, width: int, height: int, what: str) -> None:
             f"{path} holds {what} of {width:,} x {height:,} pixels that can only be decoded in one go; at most "
             f"{MAX_DECODED:,} pixels are. Save it as a tiled TIFF, better still with a pyramid."
         )
+
+
+def nominal_downsample(finest: tuple[int, int], coarse: tuple[int, int]) -> float:
+    """Ratio of two sizes, (width, height) each; one that fits a whole number is that number.
+
+    Scanners cut off the remainder of a side that does not divide, so the plain ratio is a little too large.
+    """
+    ratio = (finest[0] / coarse[0] + finest[1] / coarse[1]) / 2
+    whole = round(ratio)
+    fits = all(abs(fine / whole - less) <= 1 for fine, less in zip(finest, coarse, strict=True))
+    return float(whole) if fits else ratio

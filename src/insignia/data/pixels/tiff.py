@@ -10,7 +10,7 @@ import numpy as np
 from insignia.core.errors import FileFormatError, InsigniaError
 from insignia.core.optional import need
 from insignia.data.pixels.colour import as_rgb, check_kind, check_range
-from insignia.data.pixels.contract import Level, Pixels, check_declared, check_decoded
+from insignia.data.pixels.contract import Level, Pixels, check_declared, check_decoded, nominal_downsample
 from insignia.data.pixels.scale import tiff_scale
 from insignia.data.pixels.tiff_page import TiffPage
 
@@ -37,9 +37,8 @@ class TiffPixels(Pixels):
             self._channels = [_channels(path, level) for level in series.levels]
             self.um_per_px = tiff_scale(path, series.keyframe)
         pages = [channels[0] for channels in self._channels]
-        self.levels = tuple(
-            Level(page.width, page.height, _downsample(pages[0], page)) for page in pages if page.width and page.height
-        )
+        sizes = [(page.width, page.height) for page in pages]
+        self.levels = tuple(Level(*size, nominal_downsample(sizes[0], size)) for size in sizes)
         if pages[0].dtype == np.uint16:
             check_range(path, self._look())
 
@@ -110,11 +109,3 @@ def _check_page(path: Path, page: Any) -> None:
         return
     side = (page.tilewidth, page.tilelength) if page.is_tiled else (page.imagewidth, page.rowsperstrip)
     check_decoded(path, *side, "tiles" if page.is_tiled else "strips")
-
-
-def _downsample(finest: TiffPage, page: TiffPage) -> float:
-    """Ratio of the sides; scanners cut the remainder off, so a ratio that fits a whole number is that number."""
-    ratio = (finest.width / page.width + finest.height / page.height) / 2
-    whole = round(ratio)
-    sides = ((finest.width, page.width), (finest.height, page.height))
-    return float(whole) if all(abs(fine / whole - coarse) <= 1 for fine, coarse in sides) else ratio

@@ -51,6 +51,19 @@ class ReadOptions:
             return self.um_per_px.get(section)
         return self.um_per_px
 
+    def refuse_stated(self, source: object) -> None:
+        """Refuse what is stated about sections of a source that says all of it itself.
+
+        Raises
+        ------
+        InputError
+            Something is stated.
+        """
+        about = ("um_per_px", "pitch_um", "z_um", "thickness_um", "images", "donors")
+        stated = [name for name in about if getattr(self, name) is not None]
+        if stated:
+            raise InputError(f"{source} says all about its sections itself; leave out {', '.join(stated)}.")
+
     def only_images(self, found: Sequence[str]) -> list[str]:
         """Names of the sections of which there is nothing but an image."""
         return [name for name in self.images or () if name not in found]

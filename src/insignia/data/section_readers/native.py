@@ -5,16 +5,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from insignia.core.errors import FileFormatError, InputError, InsigniaError
+from insignia.core.errors import FileFormatError, InsigniaError
 from insignia.core.files import sha256_file
+from insignia.data.pose_record import pose_from_record
 from insignia.data.readers import read
 from insignia.data.section_image import SectionImage
 from insignia.data.section_readers.contract import ReadOptions, stack_readers
-from insignia.data.sections import Pose, Section, SectionStack
+from insignia.data.sections import Section, SectionStack
 from insignia.data.stack_folder import FORMAT, MANIFEST
-from insignia.data.transform import Transform
 
 __all__ = ["Native"]
 
@@ -38,11 +36,7 @@ class Native:
         InputError
             The caller states what the folder already says.
         """
-        stated = [
-            name for name in ("um_per_px", "pitch_um", "z_um", "thickness_um", "donors") if getattr(options, name)
-        ]
-        if stated:
-            raise InputError(f"{source} says all about its sections itself; leave out {', '.join(stated)}.")
+        options.refuse_stated(source)
         manifest = source / MANIFEST
         try:
             record = json.loads(manifest.read_text(encoding="utf-8"))
@@ -70,7 +64,7 @@ def _section(folder: Path, entry: Mapping[str, Any]) -> Section:
         z_um=float(entry["z_um"]),
         spots=read(spots),
         image=None if entry["image"] is None else _image(folder, entry["image"]),
-        pose=None if entry["pose"] is None else _pose(entry["pose"]),
+        pose=None if entry["pose"] is None else pose_from_record(entry["pose"]),
         is_virtual=bool(entry["is_virtual"]),
     )
 
@@ -78,11 +72,6 @@ def _section(folder: Path, entry: Mapping[str, Any]) -> Section:
 def _image(folder: Path, entry: Mapping[str, Any]) -> SectionImage:
     path = _checked(folder, entry["file"] if "file" in entry else entry["path"], entry["sha256"])
     return SectionImage(path, float(entry["um_per_px"]))
-
-
-def _pose(entry: Mapping[str, Any]) -> Pose:
-    quality = {name: float(value) for name, value in entry["quality"].items()}
-    return Pose(Transform(np.array(entry["matrix"], dtype=np.float64)), entry["status"], entry["stage"], quality)
 
 
 def _checked(folder: Path, name: str, digest: str) -> Path:

@@ -11,7 +11,7 @@ from anndata import AnnData
 from insignia.core import keys
 from insignia.core.errors import InputError
 from insignia.data import SectionStack
-from insignia.spatial.contract import Imputer
+from insignia.spatial.contract import Imputer, imputers
 from insignia.spatial.evaluation.scores import HiddenSection, Prediction
 from insignia.spatial.impute import impute
 
@@ -123,6 +123,9 @@ def run(
     seconds: dict[str, float] = {}
     notes: list[str] = []
     for entry in entries:
+        if job.features is None and _made(entry.method).needs_features:
+            notes.append(f"{entry.label} is left out: it needs features of the image, and features is None")
+            continue
         start = time.perf_counter()
         try:
             made, n_runs = _run_seeds(job, entry, seeds if entry.seeds is None else entry.seeds)
@@ -132,6 +135,10 @@ def run(
         seconds[entry.label] = round((time.perf_counter() - start) / n_runs, 3)
         predicted += made
     return predicted, seconds, notes
+
+
+def _made(method: str | Imputer) -> Imputer:
+    return imputers[method]() if isinstance(method, str) else method
 
 
 def _run_seeds(job: Job, entry: Entry, seeds: Sequence[int]) -> tuple[list[Predicted], int]:

@@ -171,6 +171,8 @@ def test_what_cannot_run_is_named_with_its_reason():
     assert any(note.startswith("ridge is left out: ridge needs features of the image") for note in evaluation.notes)
     assert ("baseline", "ridge") not in evaluation.summary().index
     assert "ridge is left out" in str(evaluation)
+    without = compare_imputers(blind, known=["s0"], methods=["mean"], genes=12, seeds=[0], features=None)
+    assert "ridge is left out: it needs features of the image, and features is None" in without.notes
 
 
 def test_without_a_known_section_other_donors_are_the_yardstick(stack):

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-_MODULES = ("data", "genes", "models", "pl", "pp", "tl")
+_MODULES = ("data", "genes", "models", "perturb", "pl", "pp", "spatial", "tl")
 _NAMES = {"Atlas": "insignia.atlas"}
 
-__all__ = ["Atlas", "data", "genes", "models", "pl", "pp", "tl"]
+__all__ = ["Atlas", "data", "genes", "models", "perturb", "pl", "pp", "spatial", "tl"]
 
 if TYPE_CHECKING:
-    from insignia import data, genes, models, pl, pp, tl
+    from insignia import data, genes, models, perturb, pl, pp, spatial, tl
     from insignia.atlas import Atlas
 
 

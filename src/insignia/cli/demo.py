@@ -11,12 +11,12 @@ __all__ = ["demo"]
 
 
 def demo(
-    name: Annotated[str, typer.Argument(help="Which demo: main.")] = "main",
+    name: Annotated[str, typer.Argument(help="Which demo: main or spatial.")] = "main",
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write.")] = Path("insignia-demo"),
     quick: Annotated[bool, typer.Option("--quick", help="A small run that checks that all parts work.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Attribute real blood cells, search MS1 over a simulated atlas, and write a report."""
+    """Run a demo: main attributes blood cells and searches an atlas, spatial imputes serial sections."""
     from insignia.workflows import demos
 
     result = demos[name](output, quick=quick, show_progress=False if as_json else None)

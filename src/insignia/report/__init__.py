@@ -7,6 +7,7 @@ from insignia.report.completeness_figures import completeness_figure
 from insignia.report.gene_map_figures import gene_maps_figure
 from insignia.report.html import Section, page
 from insignia.report.parts import Bullets, Code, Facts, Lead, Note, Paragraph, Part, Picture, Table
+from insignia.report.registration_figures import registration_figure
 from insignia.report.scoreboard_figures import scoreboard_figure
 from insignia.report.search_page import search_report
 from insignia.report.stack_figures import stack_figure
@@ -29,6 +30,7 @@ __all__ = [
     "completeness_figure",
     "gene_maps_figure",
     "page",
+    "registration_figure",
     "samples_figure",
     "save_figure",
     "scoreboard_figure",

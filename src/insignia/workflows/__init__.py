@@ -1,6 +1,7 @@
 """What joins the parts: files to attributed files, one or many, raw cells to atlases, and the demo."""
 
-import insignia.workflows.demo  # noqa: F401 - registers
+import insignia.workflows.demo
+import insignia.workflows.spatial_demo  # noqa: F401 - both register
 from insignia.workflows.atlases import add_cells, create_atlas
 from insignia.workflows.attribute_file import attribute_file
 from insignia.workflows.registry import Demo, demos
@@ -8,6 +9,7 @@ from insignia.workflows.shard_estimate import Estimate, estimate_attribution
 from insignia.workflows.shard_plan import parse_shard
 from insignia.workflows.shard_run import ShardPart
 from insignia.workflows.shards import ShardReport, attribute_shard, attribute_shards
+from insignia.workflows.spatial_stack import impute_stack, prepare_stack
 
 __all__ = [
     "Demo",
@@ -21,5 +23,7 @@ __all__ = [
     "create_atlas",
     "demos",
     "estimate_attribution",
+    "impute_stack",
     "parse_shard",
+    "prepare_stack",
 ]

@@ -1,6 +1,7 @@
 """Impute expression over a registered stack: the runner of all imputers, and the verb."""
 
 from collections.abc import Collection, Sequence
+from typing import Final
 
 import numpy as np
 from anndata import AnnData
@@ -10,14 +11,16 @@ from insignia.core.errors import InputError
 from insignia.data import SectionStack
 from insignia.spatial.assemble import assemble, known_sections
 from insignia.spatial.baselines import baseline_table
-from insignia.spatial.blocks import block_masks, section_masks
 from insignia.spatial.contract import Imputed, Imputer, StackSpots, imputers
-from insignia.spatial.left_out import leave_out
+from insignia.spatial.depth import depth_slope
+from insignia.spatial.left_out import judge
 from insignia.spatial.outputs import Run, as_adata
 from insignia.spatial.panel import Panel, choose_panel
 from insignia.spatial.uncertainty import calibrate
 
 __all__ = ["impute"]
+
+_MOST_TRAINING: Final = 3
 
 
 def impute(
@@ -87,19 +90,20 @@ def impute(
     _refuse_no_features(imputer, spots, method=str(method), features=features)
     imputer = imputer.tuned(spots, training=others, seed=seed)
     imputed = imputer.impute(spots, training=others, seed=seed)
-    masks = hidden_masks(spots)
-    left_out = leave_out(imputer, spots, masks, training=others, seed=seed)
+    left_out = judge(imputer, spots, training=others, seed=seed)
     name = method if isinstance(method, str) else type(method).__name__.lower()
+    calibration = calibrate(left_out, len(panel), level=level)
+    slope = depth_slope(imputer, others[:_MOST_TRAINING], calibration, seed=seed) if spots.is_known.any() else None
     run = Run(
         stack=stack,
         panel=panel,
         spots=spots,
         imputed=imputed,
-        calibration=calibrate(left_out, len(panel), level=level),
+        calibration=calibration if slope is None else calibration.with_depth(slope),
         left_out=left_out,
-        baselines=None
-        if left_out is None or not baselines
-        else baseline_table(spots, masks, beside={name: left_out}, seed=seed),
+        baselines=baseline_table(spots, beside={name: left_out}, training=others, seed=seed)
+        if left_out is not None and baselines
+        else None,
         settings={
             "method": name,
             "known": list(known),
@@ -107,21 +111,9 @@ def impute(
             "training": [other.name for other in training],
             "seed": seed,
         },
-        notes=_notes(spots, imputed, masks),
+        notes=_notes(spots, imputed, is_calibrated=left_out is not None, knows_depth=slope is not None),
     )
     return as_adata(run, wanted)
-
-
-def hidden_masks(spots: StackSpots) -> list[np.ndarray]:
-    """Return what the runner hides to judge an imputer: single spots, blocks of 3 x 3, and each of several sections.
-
-    Together they cover the support that spots of other sections have.
-    """
-    return [
-        *block_masks(spots, side_pitches=1.0),
-        *block_masks(spots, side_pitches=3.0),
-        *section_masks(spots),
-    ]
 
 
 def _panel(
@@ -165,12 +157,15 @@ def _refuse_no_features(imputer: Imputer, spots: StackSpots, *, method: str, fea
         )
 
 
-def _notes(spots: StackSpots, imputed: Imputed, masks: Sequence[np.ndarray]) -> tuple[str, ...]:
+def _notes(spots: StackSpots, imputed: Imputed, *, is_calibrated: bool, knows_depth: bool) -> tuple[str, ...]:
     notes = list(imputed.notes)
-    if not masks:
+    if not is_calibrated:
         notes.append(
             "too few spots are known to hide any: intervals are those of a normal distribution, not calibrated"
         )
-    if len(np.unique(spots.section[spots.is_known])) < 2:
+    n_known = len(np.unique(spots.section[spots.is_known]))
+    if n_known == 0 and is_calibrated:
+        notes.append("intervals are calibrated on training stacks that were hidden whole")
+    if n_known == 1 and not knows_depth:
         notes.append("one section is known: how errors grow with depth cannot be learnt from it, nor be calibrated")
     return tuple(notes)

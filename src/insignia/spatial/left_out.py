@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from insignia.spatial.blocks import block_masks, section_masks
 from insignia.spatial.contract import Imputer, StackSpots
 from insignia.spatial.known import mean_and_sd, support_and_distance
 from insignia.stats import column_correlation, mse_skill
 
-__all__ = ["LeftOut", "leave_out"]
+__all__ = ["LeftOut", "hidden_masks", "judge", "leave_donors_out", "leave_out"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,3 +102,50 @@ def leave_out(
         support=np.concatenate([support_and_distance(s, r)[0] for s, r in zip(left, rows, strict=True)]),
         section=known.section[every],
     )
+
+
+def leave_donors_out(imputer: Imputer, training: Sequence[StackSpots], *, seed: int = 0) -> LeftOut | None:
+    """Hide each of several training stacks whole and predict it from the others; `None` with fewer than two.
+
+    Rows count through the known spots of the stacks, one stack after the other.
+    """
+    if len(training) < 2:
+        return None
+    places = [np.flatnonzero(stack.is_known) for stack in training]
+    sizes, profiles, guesses = [len(rows) for rows in places], [], []
+    for number, stack in enumerate(training):
+        others = [other for position, other in enumerate(training) if position != number]
+        hidden = stack.hide(stack.is_known)
+        profiles.append(mean_and_sd(hidden, others)[0].astype(np.float32))
+        guesses.append(imputer.impute(hidden, training=others, seed=seed))
+    donor = np.repeat(np.arange(len(training)), sizes)
+    sections = np.concatenate([stack.section[rows] for stack, rows in zip(training, places, strict=True)])
+    return LeftOut(
+        rows=np.arange(sum(sizes)),
+        fold=donor,
+        truth=np.concatenate([s.expression[rows] for s, rows in zip(training, places, strict=True)]).astype(np.float64),
+        mean=np.concatenate([g.mean[rows] for g, rows in zip(guesses, places, strict=True)]).astype(np.float64),
+        sd=np.concatenate([g.sd[rows] for g, rows in zip(guesses, places, strict=True)]).astype(np.float64),
+        profile=np.stack(profiles).astype(np.float64),
+        support=np.zeros(sum(sizes)),
+        section=np.unique(np.column_stack([donor, sections]), axis=0, return_inverse=True)[1].ravel(),
+    )
+
+
+def judge(imputer: Imputer, spots: StackSpots, *, training: Sequence[StackSpots] = (), seed: int = 0) -> LeftOut | None:
+    """Predict known spots while they are hidden; without known spots, training stacks while they are hidden whole."""
+    if not spots.is_known.any():
+        return leave_donors_out(imputer, training, seed=seed)
+    return leave_out(imputer, spots, hidden_masks(spots), training=training, seed=seed)
+
+
+def hidden_masks(spots: StackSpots) -> list[np.ndarray]:
+    """Return what the runner hides to judge an imputer: single spots, blocks of 3 x 3, and each of several sections.
+
+    Together they cover the support that spots of other sections have.
+    """
+    return [
+        *block_masks(spots, side_pitches=1.0),
+        *block_masks(spots, side_pitches=3.0),
+        *section_masks(spots),
+    ]

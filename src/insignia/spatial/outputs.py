@@ -12,6 +12,7 @@ from insignia import __version__
 from insignia.core import keys
 from insignia.data import SectionStack
 from insignia.spatial.contract import Imputed, StackSpots
+from insignia.spatial.depth import gaps_to_known
 from insignia.spatial.known import support_and_distance
 from insignia.spatial.left_out import LeftOut
 from insignia.spatial.panel import Panel
@@ -68,7 +69,9 @@ def as_adata(run: Run, sections: Sequence[str]) -> AnnData:
     spots = run.spots
     rows = np.flatnonzero(np.isin(spots.section, [spots.sections.index(name) for name in sections]))
     obs = _obs(run, rows)
-    sd, lower, upper = run.calibration.apply(run.imputed.mean[rows], run.imputed.sd[rows], obs[keys.SUPPORT].to_numpy())
+    sd, lower, upper = run.calibration.apply(
+        run.imputed.mean[rows], run.imputed.sd[rows], obs[keys.SUPPORT].to_numpy(), gaps_to_known(spots)[rows]
+    )
     values, known = run.imputed.mean[rows].astype(np.float32), spots.is_known[rows]
     values[known] = spots.expression[rows[known]]
     layers = {keys.SD: sd, keys.LOWER: lower, keys.UPPER: upper}
@@ -133,6 +136,7 @@ def _how(run: Run, sections: Sequence[str]) -> dict[str, Any]:
             "level": run.calibration.level,
             "support_edges": run.calibration.edges,
             "hidden_spots": run.calibration.counts,
+            "depth_slope": run.calibration.depth_slope,
         },
         "chosen": dict(run.imputed.record),
         "notes": [*run.stack.notes, *run.notes],

@@ -96,6 +96,10 @@ def test_sections_that_are_not_placed_come_from_the_image(planted):
     np.testing.assert_allclose(lost.parts["propagated"][rows], np.tile(mean, (rows.sum(), 1)), atol=1e-5)
     assert column_correlation(lost.mean[rows], truth[rows])[IMAGE_GENES].mean() > 0.4
     assert any("from their image alone" in note for note in lost.notes)
+    partly = spots.features.copy()
+    partly[np.flatnonzero(spots.is_known)[:40]] = np.nan
+    some = Blend().impute(replace(spots, features=partly, is_placed=spots.section != 2))
+    assert some.record["image"]["known_spots"] == 60
     kept = Blend().impute(spots)
     assert lost.sd[rows].mean() > 1.05 * kept.sd[rows].mean()
 

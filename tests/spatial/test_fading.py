@@ -26,11 +26,12 @@ def fields(share, n_sections, *, n_fields=12, seed=0):
     return np.concatenate(made).astype(np.float32)
 
 
-def make(share, *, n_sections=5, known=(0,), **options):
+def make(share, *, n_sections=5, known=(0,), noise=0.0, **options):
     spots = stack(side=SIDE, sections=n_sections, jitter=0.0)
     spots.xyz_um[:, :2] = np.tile(spots.xyz_um[: SIDE**2, :2], (n_sections, 1))
     is_known = np.isin(spots.section, known)
     values = fields(share, n_sections)
+    values += noise * np.random.default_rng(9).normal(size=values.shape).astype(np.float32)
     expression = np.where(is_known[:, None], values, np.nan).astype(np.float32)
     return replace(spots, features=values, expression=expression, is_known=is_known, **options)
 
@@ -50,6 +51,12 @@ def test_images_tell_how_quickly_sections_differ(decay):
     assert fading.gap_um == 20.0
     got = fading.persistence(20.0 * np.arange(1, 5), np.zeros(4, dtype=bool))
     np.testing.assert_allclose(got, np.exp(-decay * np.arange(1, 5)), atol=0.12)
+
+
+def test_noise_in_the_features_is_not_taken_for_fading():
+    fading = measure_fading(make(np.exp(-0.2), noise=0.7))
+    got = fading.persistence(20.0 * np.arange(1, 5), np.zeros(4, dtype=bool))
+    np.testing.assert_allclose(got, np.exp(-0.2 * np.arange(1, 5)), atol=0.12)
 
 
 def test_several_known_sections_tell_it_by_their_expression():

@@ -114,10 +114,10 @@ def test_permuting_keeps_the_values_of_a_section_and_not_their_places(spots):
 
 
 def test_conformal_quantiles_count_one_more():
-    values = np.arange(1.0, 20.0)[:, None]
-    # the 18th of 19: ceil(20 * 0.9)
-    assert conformal_quantile(values, 0.9) == [18.0]
-    assert conformal_quantile(values, 0.99) == [19.0]
+    values = np.arange(1.0, 31.0)[::-1, None]
+    # the 28th of 30: ceil(31 * 0.9), not ceil(30 * 0.9)
+    assert conformal_quantile(values, 0.9) == [28.0]
+    assert conformal_quantile(values, 0.99) == [30.0]
 
 
 def test_intervals_hold_what_they_promise_on_new_spots():

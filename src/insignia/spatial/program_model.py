@@ -10,6 +10,7 @@ from insignia.spatial.contract import StackSpots
 from insignia.spatial.covariance import Covariance, ImageCovariance, Shape, SpaceCovariance
 from insignia.spatial.fading import Fading
 from insignia.spatial.gaussian_fields import Mixture, Predicted, choose_mixture, predict_mixture, tiles
+from insignia.spatial.known import mean_and_sd
 from insignia.spatial.programs import Programs
 
 __all__ = ["ModelOptions", "ProgramModel"]
@@ -83,8 +84,8 @@ class ProgramModel:
         is_learnt = spots.is_known.copy()
         if keys.PROPAGATED not in candidates and spots.features is not None:
             is_learnt &= np.isfinite(spots.features).all(axis=1)
-        known = _in_place(spots, np.flatnonzero(is_learnt))
-        programs = Programs.of(spots.expression[known], options.n_programs)
+        known, mean = _in_place(spots, np.flatnonzero(is_learnt)), mean_and_sd(spots)[0]
+        programs = Programs.of(spots.expression[known], options.n_programs, mean=mean)
         cut = [rows for rows, _ in tiles(spots.xyz_um[:, :2], known, options.block_spots)]
         blocks = [(rows, programs.scores(spots.expression[rows])) for rows in cut]
         sources = [[_covariance(spots, name, shape, fading) for shape in shapes] for name, shapes in candidates.items()]

@@ -105,18 +105,21 @@ def patient_c(arguments: argparse.Namespace) -> tuple[Evaluation, dict[str, Any]
         seeds=[0] if arguments.quick else [0, 1, 2],
         show_progress=False,
     )
-    return evaluation, {"seconds_of_all": round(time.perf_counter() - start, 1), **end_to_end(stack)}
+    return evaluation, {"seconds_of_all": round(time.perf_counter() - start, 1), **end_to_end()}
 
 
-def end_to_end(stack: SectionStack) -> dict[str, Any]:
-    """Time patient C once as a user would run it: register, describe, fit and predict 250 genes by blend."""
+def end_to_end() -> dict[str, Any]:
+    """Time patient C once as a user would run it: read, register, describe, fit and predict 250 genes by blend."""
     from insignia.spatial.impute import impute
 
     clock: dict[str, float] = {}
+    stack = timed(clock, "read", lambda: read_stack(real("her2st"), name="C", sections=["C2", "C3", "C4"]))
     placed = timed(clock, "registration", lambda: register(stack, reference="C2", show_progress=False))
     placed = timed(clock, "features", lambda: features(placed, use_cache=False, show_progress=False))
     timed(clock, "fit_and_predict", lambda: impute(placed, known=["C2"], method="blend", baselines=False))
-    return {"end_to_end_blend": {**{k: round(v, 2) for k, v in clock.items()}, "total": round(sum(clock.values()), 2)}}
+    steps = {name: round(seconds, 2) for name, seconds in clock.items()}
+    cpu = sum(seconds for name, seconds in steps.items() if name.endswith(", cpu"))
+    return {"end_to_end_blend": {**steps, "total, cpu": round(cpu, 2), "total": round(sum(steps.values()) - cpu, 2)}}
 
 
 def her2st(arguments: argparse.Namespace) -> tuple[Evaluation, dict[str, Any]]:
@@ -165,10 +168,11 @@ def real(name: str) -> Path:
 
 
 def timed(clock: dict[str, float], step: str, call: Callable[[], Any]) -> Any:
-    """Add the seconds of a call to a step."""
-    start = time.perf_counter()
+    """Add the seconds of a call to a step, and those that the processor worked, which other work does not change."""
+    start, worked = time.perf_counter(), time.process_time()
     result = call()
     clock[step] = clock.get(step, 0.0) + time.perf_counter() - start
+    clock[f"{step}, cpu"] = clock.get(f"{step}, cpu", 0.0) + time.process_time() - worked
     return result
 
 

@@ -1,15 +1,11 @@
 """The demo: the main job on real blood cells, then on a simulated atlas whose truth is known."""
 
-import json
-import time
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from insignia.core import keys
-from insignia.core.errors import InputError
-from insignia.core.files import atomic_file
 from insignia.data import write_table
 from insignia.report import (
     Bullets,
@@ -27,12 +23,12 @@ from insignia.report import (
     search_report,
     top_genes_figure,
 )
+from insignia.workflows.demo_folder import DemoFolder
 from insignia.workflows.demo_steps import (
     QUICK,
     AtlasSearch,
     BloodCells,
     DemoSize,
-    Timings,
     attribute_blood_cells,
     search_simulated_atlas,
 )
@@ -63,24 +59,13 @@ def main_demo(output: Path, *, quick: bool = False, show_progress: bool | None =
     InputError
         There is something in `output`.
     """
-    if output.exists() and any(output.iterdir()):
-        raise InputError(f"{output} is not empty, and a demo overwrites nothing. Choose another folder or empty it.")
-    output.mkdir(parents=True, exist_ok=True)
-    started = time.perf_counter()
-    size, timings = QUICK if quick else DemoSize(), Timings()
+    folder = DemoFolder(output)
+    size, timings = QUICK if quick else DemoSize(), folder.timings
     blood = attribute_blood_cells(output, size, timings, show_progress=show_progress)
     found = search_simulated_atlas(output, size, timings, show_progress=show_progress)
     with timings.step("report"):
         paths = _write(output, blood, found)
-    summary = {
-        "report": str(output / "report.html"),
-        **{name: str(path) for name, path in paths.items()},
-        **_headline(blood, found),
-        "seconds": {**timings, "total": round(time.perf_counter() - started, 1)},
-    }
-    with atomic_file(output / "summary.json") as temporary:
-        temporary.write_text(json.dumps(summary, indent=2))
-    return summary
+    return folder.summarise(paths, _headline(blood, found))
 
 
 def _headline(blood: BloodCells, found: AtlasSearch) -> dict[str, Any]:

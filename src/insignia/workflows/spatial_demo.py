@@ -1,7 +1,5 @@
 """The demo of spatial imputation: simulated serial sections of which one is measured, from pictures to a report."""
 
-import json
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,8 +7,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from anndata import AnnData
 
-from insignia.core.errors import InputError
-from insignia.core.files import atomic_file
 from insignia.data import (
     Handling,
     SectionStack,
@@ -38,6 +34,7 @@ from insignia.report import (
     stack_figure,
 )
 from insignia.spatial import Evaluation, compare_imputers, impute, registration_table
+from insignia.workflows.demo_folder import DemoFolder
 from insignia.workflows.demo_steps import Timings
 from insignia.workflows.registry import demos
 from insignia.workflows.spatial_stack import prepare_stack
@@ -85,22 +82,11 @@ def spatial_demo(output: Path, *, quick: bool = False, show_progress: bool | Non
     InputError
         There is something in `output`.
     """
-    if output.exists() and any(output.iterdir()):
-        raise InputError(f"{output} is not empty, and a demo overwrites nothing. Choose another folder or empty it.")
-    output.mkdir(parents=True, exist_ok=True)
-    started, timings = time.perf_counter(), Timings()
-    found = _run(timings, quick=quick, show_progress=show_progress)
-    with timings.step("report"):
+    folder = DemoFolder(output)
+    found = _run(folder.timings, quick=quick, show_progress=show_progress)
+    with folder.timings.step("report"):
         paths = _write(output, found)
-    summary = {
-        "report": str(output / "report.html"),
-        **{name: str(path) for name, path in paths.items()},
-        **_headline(found),
-        "seconds": {**timings, "total": round(time.perf_counter() - started, 1)},
-    }
-    with atomic_file(output / "summary.json") as temporary:
-        temporary.write_text(json.dumps(summary, indent=2))
-    return summary
+    return folder.summarise(paths, _headline(found))
 
 
 def _run(timings: Timings, *, quick: bool, show_progress: bool | None) -> _Found:

@@ -108,3 +108,25 @@ def test_refusals(stack):
         impute(stack, known=["s0"], method="kernel", genes=["gene01", "nothing"])
     with pytest.raises(InputError, match="no section was measured"):
         impute(stack, known=[], method="kernel")
+
+
+def test_training_stacks_stand_in_for_known_sections_and_calibrate(stack):
+    target = section_stack(seed=0)
+    donors = [section_stack(seed=seed, name=f"donor{seed}") for seed in (1, 2)]
+    got = impute(target, known=[], method="ridge", genes=8, training=donors)
+    assert list(got.uns["imputation"]["training"]) == ["donor1", "donor2"]
+    assert set(got.uns["imputation"]["baselines"].index) == {"mean", "ridge"}
+    assert (got.obs["support"] == 0).all()
+    assert got.uns["imputation"]["calibration"]["hidden_spots"].sum() == 486
+    assert any("hidden whole" in note for note in got.uns["imputation"]["notes"])
+    with_known = impute(target, known=["s0"], method="kernel", genes=8, training=donors, baselines=False)
+    assert with_known.uns["imputation"]["calibration"]["depth_slope"] >= 0
+    assert not any("nor be calibrated" in note for note in with_known.uns["imputation"]["notes"])
+
+
+def test_spots_without_a_match_are_at_least_as_unsure_as_the_mean(stack):
+    failed = changed(stack, "s2", pose=Pose(stack["s2"].pose.transform, "failed"))
+    got = impute(failed, known=["s0"], method="ridge", genes=8, baselines=False)
+    kept = impute(stack, known=["s0"], method="ridge", genes=8, baselines=False)
+    sd = [one[one.obs["section"] == "s2"].layers["sd"].mean() for one in (got, kept)]
+    assert sd[0] > sd[1]

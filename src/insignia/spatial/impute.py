@@ -1,6 +1,7 @@
 """Impute expression over a registered stack: the runner of all imputers, and the verb."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -13,6 +14,7 @@ from insignia.spatial.assemble import assemble, known_sections
 from insignia.spatial.baselines import baseline_table
 from insignia.spatial.contract import Imputed, Imputer, StackSpots, imputers
 from insignia.spatial.depth import depth_slope
+from insignia.spatial.known import mean_and_sd, support_and_distance
 from insignia.spatial.left_out import judge
 from insignia.spatial.outputs import Run, as_adata
 from insignia.spatial.panel import Panel, choose_panel
@@ -89,7 +91,7 @@ def impute(
     others = [assemble(other, panel, features=features) for other in training]
     _refuse_no_features(imputer, spots, method=str(method), features=features)
     imputer = imputer.tuned(spots, training=others, seed=seed)
-    imputed = imputer.impute(spots, training=others, seed=seed)
+    imputed = widen_unmatched(imputer.impute(spots, training=others, seed=seed), spots)
     left_out = judge(imputer, spots, training=others, seed=seed)
     name = method if isinstance(method, str) else type(method).__name__.lower()
     calibration = calibrate(left_out, len(panel), level=level)
@@ -114,6 +116,21 @@ def impute(
         notes=_notes(spots, imputed, is_calibrated=left_out is not None, knows_depth=slope is not None),
     )
     return as_adata(run, wanted)
+
+
+def widen_unmatched(imputed: Imputed, spots: StackSpots) -> Imputed:
+    """Make spots that no known spot can be matched with at least as unsure as the mean profile is.
+
+    Hidden known spots cannot tell how wrong they are: what images seem to say within a known section is in part what
+    lies there.
+    """
+    _, distance = support_and_distance(spots, np.arange(len(spots)))
+    unmatched = np.isinf(distance)
+    if not spots.is_known.any() or not unmatched.any():
+        return imputed
+    sd = imputed.sd.copy()
+    sd[unmatched] = np.maximum(sd[unmatched], mean_and_sd(spots)[1])
+    return replace(imputed, sd=sd)
 
 
 def _panel(

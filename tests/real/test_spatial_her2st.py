@@ -78,8 +78,8 @@ def test_the_blend_is_better_than_its_parts_on_patient_c(patient_c, known):
     # C3 and C4 were scanned lying much alike, so that for them no alignment is not wholly wrong
     identity = summary.loc[("control", "kernel, identity alignment"), "pcc_mean"]
     assert identity <= (0.08 if known == "C2" else summary.loc[("baseline", "kernel"), "pcc_mean"] - 0.1)
-    # one permutation of 180 spots, of genes that act together: over 20 of them 0.00 to 0.01, with a deviation of 0.04
-    assert abs(summary.loc[("control", "kernel, spots permuted"), "pcc_mean"]) <= 0.12
+    # the mean of three permutations of 180 spots; genes act together, so that one alone deviates by 0.04
+    assert abs(summary.loc[("control", "kernel, spots permuted"), "pcc_mean"]) <= 0.07
 
 
 def test_a_section_without_image_is_imputed_from_its_place(patient_c):

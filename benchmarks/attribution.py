@@ -227,7 +227,7 @@ def main() -> None:
     import captum
 
     load = os.getloadavg()
-    n, repeats = (128, 2) if arguments.quick else (1024, 5)
+    n, repeats = (128, 2) if arguments.quick else (4096, 5)
     peak = arithmetic_peak("cpu")
     rows = {name: compare(shape, n=n, repeats=repeats, peak=peak) for name, shape in SHAPES.items()}
     print(f"{STEPS} steps, one thread each, {peak / 1e9:.0f} Gflop/s in a large matrix product")

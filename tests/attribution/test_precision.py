@@ -76,10 +76,14 @@ def test_cells_of_all_blocks_are_compared(monkeypatch):
         compared.append(len(self.differences) - before)
 
     monkeypatch.setattr(PrecisionCheck, "compare", watch)
-    runner = Runner(smooth_network(), expression, AttributeOptions(precision="bf16", block_size=50))
-    assert len(list(runner.blocks(show_progress=False))) == 3
-    # 22 of each block of 50, and of the last 30 but its empty cell
-    assert compared == [22, 22, 21]
+    for baseline in (None, make_cells(130, seed=8).X):
+        options = AttributeOptions(precision="bf16", block_size=50, baseline=baseline)
+        runner = Runner(smooth_network(), expression, options)
+        assert len(list(runner.blocks(show_progress=False))) == 3
+        # each cell is compared with itself
+        assert runner.facts["precision_error_worst"] < 0.1
+    # 22 of each block of 50, and of the last 30 but its empty cell, whose baseline is empty too
+    assert compared == [22, 22, 21] * 2
     assert runner.facts["precision_cells"] == 65
 
 

@@ -97,6 +97,16 @@ def test_neither_order_nor_blocks_of_cells_matter(case):
     np.testing.assert_array_equal(case.run()[0], whole)
 
 
+def test_each_cell_may_start_from_a_baseline_of_its_own(case):
+    if case.method != "integrated_gradients" or case.family == "geneformer":
+        pytest.skip("one method is enough, and Geneformer takes no profile")
+    starts = case.lookalike.cells(seed=8).X
+    together, _, _ = case.run(baseline=starts, n_steps=10)
+    for row in (0, 5):
+        one = Expression.from_adata(case.cells[[row]].copy(), input_space="counts")
+        np.testing.assert_allclose(case.run(one, baseline=starts[row], n_steps=10)[0], together[[row]], atol=0.02)
+
+
 def test_genes_are_found_under_other_names_and_strangers_get_nothing(case):
     """T13: versions of Ensembl ids, an older symbol beside the known one, and names that are none."""
     whole, _, _ = case.run()

@@ -25,7 +25,9 @@ def test_it_counts_what_autograd_keeps_of_a_row_and_no_parameters():
     # the two outputs of tanh are kept for the way back
     assert rows_per_pass(read, torch.ones(1, 100), {}, held=module, max_values=305 * 20) == 20
     assert rows_per_pass(read, torch.ones(1, 100), {}, held=module, max_values=304) == 1
-    wide = torch.ones(50, 100)
+    # a row that is a view of many, and is kept itself, counts as one
+    wide = torch.ones(50, 300)
+    module, read = network(nn.PReLU(), nn.Linear(300, 5), nn.Tanh())
     assert rows_per_pass(read, wide[:1], {}, held=module, max_values=305 * 20) == 20
     module, read = network(nn.Linear(100, 5), nn.Tanh())
     assert rows_per_pass(read, torch.ones(1, 100), {}, held=module, max_values=1000) == 10

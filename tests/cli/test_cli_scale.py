@@ -117,15 +117,17 @@ def test_options_that_do_not_fit_are_refused(insignia, work, tmp_path, match):
 
 def test_the_array_script_ends_as_one_process_does(insignia, work, tmp_path):
     parts = tmp_path / "my parts"
-    options = ("--target", "self_raw", "--n-steps", "30", "--signed")
+    options = ("--target", "self_raw", "--n-steps", "30", "--signed", "--interpolate", "amounts")
+    options += ("--device", "cpu", "--precision", "float64")
     code, script, err = insignia(
         "slurm", work / "cells.h5ad", "-m", work / "model", "-o", parts, "--shards", "2", *options,
         "--time", "01:00:00", "--mem", "8G", "--cpus", "1", "--partition", "short", "--setup", "export SET_UP=yes",
+        "--gpus", "1",
     )  # fmt: skip
     assert code == 0, err
     lines = script.splitlines()
     assert lines[0] == "#!/bin/bash"
-    for line in ("array=1-2", "cpus-per-task=1", "mem=8G", "time=01:00:00", "partition=short"):
+    for line in ("array=1-2", "cpus-per-task=1", "mem=8G", "time=01:00:00", "partition=short", "gres=gpu:1"):
         assert f"#SBATCH --{line}" in lines
     assert "export SET_UP=yes" in lines
     (tmp_path / "array.sh").write_text(script)
@@ -161,6 +163,9 @@ def test_the_array_script_ends_as_one_process_does(insignia, work, tmp_path):
         (("--shards", "2", "--mem", "16G\nrm -r x"), "--mem takes one word"),
         (("--shards", "2", "--partition", "a b"), "--partition takes one word"),
         (("--shards", "2", "--n-steps", "many"), "--n-steps takes a number"),
+        (("--shards", "2", "--gpus", "-1"), "--gpus from 0"),
+        (("--shards", "2", "--precision", "half"), "--precision is one of float32, float64, bf16; found 'half'"),
+        (("--shards", "2", "--interpolate", "counts"), "--interpolate is one of values, amounts; found 'counts'"),
     ],
 )
 def test_scripts_that_sbatch_would_misread_are_refused(insignia, options, match):

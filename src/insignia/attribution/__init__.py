@@ -15,9 +15,10 @@ from insignia.attribution.contract import (
     targets,
 )
 from insignia.attribution.embedding_targets import Centroid, Contrast, Dimension, Label
+from insignia.attribution.options import AttributeOptions, record_of
 from insignia.attribution.parts import write_part
 from insignia.attribution.ranking import group_means, rank_genes
-from insignia.attribution.runner import AttributedBlock, AttributeOptions, Runner, record_of
+from insignia.attribution.runner import AttributedBlock, Runner
 from insignia.attribution.verb import attribute
 
 __all__ = [

@@ -8,7 +8,8 @@ from anndata import AnnData
 from scipy.sparse import csr_matrix, vstack
 
 from insignia.attribution.contract import Interpolate, PathOptions, Target
-from insignia.attribution.runner import AttributeOptions, Runner
+from insignia.attribution.options import AttributeOptions
+from insignia.attribution.runner import Runner
 from insignia.core import keys
 from insignia.data import Expression, InputSpace
 from insignia.models import Encoder, Precision, as_encoder

@@ -6,7 +6,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from insignia.cli.output import DeviceOption, JsonFlag, emit, pairs, parse_steps
+from insignia.cli.output import DeviceOption, InterpolateOption, JsonFlag, PrecisionOption, emit, pairs, parse_steps
 
 __all__ = ["app"]
 
@@ -22,8 +22,8 @@ def create(
     method: Annotated[str, typer.Option(help="Attribution method.")] = "integrated_gradients",
     target: Annotated[str, typer.Option(help="What is attributed.")] = "self",
     n_steps: Annotated[str, typer.Option(help="Steps on the path, or auto.")] = "50",
-    interpolate: Annotated[str, typer.Option(help="What moves: values, or amounts before log1p.")] = "values",
-    precision: Annotated[str, typer.Option(help="float32, float64 or bf16.")] = "float32",
+    interpolate: InterpolateOption = "values",
+    precision: PrecisionOption = "float32",
     signed: Annotated[bool, typer.Option("--signed", help="Keep the sign.")] = False,
     as_json: JsonFlag = False,
 ) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from insignia.cli.output import DeviceOption, JsonFlag, emit, parse_steps
+from insignia.cli.output import DeviceOption, InterpolateOption, JsonFlag, PrecisionOption, emit, parse_steps
 from insignia.core.errors import InputError
 
 __all__ = ["attribute", "score"]
@@ -23,18 +23,14 @@ def attribute(
         str, typer.Option(help="What is attributed: self, or self_abs as in the published atlas.")
     ] = "self",
     n_steps: Annotated[str, typer.Option(help="Steps on the path, or auto.")] = "50",
-    interpolate: Annotated[
-        str, typer.Option(help="What moves on a straight line: values, or amounts before log1p.")
-    ] = "values",
+    interpolate: InterpolateOption = "values",
     signed: Annotated[bool, typer.Option("--signed", help="Keep the sign.")] = False,
     layer: Annotated[str | None, typer.Option(help="Layer with counts or log1p; X by default.")] = None,
     input_space: Annotated[str | None, typer.Option(help="counts or log1p; detected by default.")] = None,
     gene_symbols: Annotated[str | None, typer.Option(help="var column with gene symbols.")] = None,
     gene_ids: Annotated[str | None, typer.Option(help="var column with Ensembl ids.")] = None,
     device: DeviceOption = "auto",
-    precision: Annotated[
-        str, typer.Option(help="float32; float64 to check it; bf16, faster on a GPU. Differences are measured.")
-    ] = "float32",
+    precision: PrecisionOption = "float32",
     lean: Annotated[bool, typer.Option("--lean", help="Write attributions without expression, as parts are.")] = False,
     shards: Annotated[int | None, typer.Option(help="Write this many parts; those that are there are kept.")] = None,
     shard: Annotated[str | None, typer.Option(help="Write only this part, e.g. 3/40.")] = None,

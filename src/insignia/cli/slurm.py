@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from insignia.cli.output import DeviceOption, JsonFlag, emit, parse_steps
+from insignia.cli.output import DeviceOption, InterpolateOption, JsonFlag, PrecisionOption, emit, parse_steps
 from insignia.core.errors import InputError
 
 __all__ = ["array_script", "slurm"]
@@ -24,14 +24,14 @@ def slurm(
     ),
     target: Annotated[str, typer.Option()] = "self",
     n_steps: Annotated[str, typer.Option()] = "50",
-    interpolate: Annotated[str, typer.Option()] = "values",
+    interpolate: InterpolateOption = "values",
     signed: Annotated[bool, typer.Option("--signed")] = False,
     layer: Annotated[str | None, typer.Option()] = None,
     input_space: Annotated[str | None, typer.Option()] = None,
     gene_symbols: Annotated[str | None, typer.Option()] = None,
     gene_ids: Annotated[str | None, typer.Option()] = None,
     device: DeviceOption = "auto",
-    precision: Annotated[str, typer.Option()] = "float32",
+    precision: PrecisionOption = "float32",
     gpus: Annotated[int, typer.Option(help="GPUs of a task.")] = 0,
     time: Annotated[
         str, typer.Option(help="Time limit of a task; insignia attribute --dry-run tells it.")
@@ -46,6 +46,8 @@ def slurm(
 ) -> None:
     """Print a SLURM array script that attributes a file in shards; give it to sbatch, as often as it takes."""
     parse_steps(n_steps)
+    _refuse_others("--interpolate", interpolate, ("values", "amounts"))
+    _refuse_others("--precision", precision, ("float32", "float64", "bf16"))
     if shards < 1 or cpus < 1 or gpus < 0:
         raise InputError(f"--shards and --cpus take numbers from 1, --gpus from 0; found {shards}, {cpus} and {gpus}.")
     named = {
@@ -67,6 +69,12 @@ def slurm(
     limits["gres"] = f"gpu:{gpus}" if gpus else None
     script = array_script(command, n_shards=shards, limits=limits, setup=setup or ())
     emit({"script": script}, as_json=as_json, text=script)
+
+
+def _refuse_others(option: str, value: str, choices: tuple[str, ...]) -> None:
+    """Say now what each task of the array would say later."""
+    if value not in choices:
+        raise InputError(f"{option} is one of {', '.join(choices)}; found {value!r}.")
 
 
 def array_script(

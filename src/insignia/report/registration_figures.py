@@ -5,15 +5,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from insignia.core.errors import InputError
-from insignia.data import Transform
-from insignia.data.warp import warp
 from insignia.report.style import INK, MUTED, SMALL, TEXT, new_figure, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from insignia.data import Section, SectionStack
+    from insignia.data import Section, SectionStack, Transform
 
 __all__ = ["registration_figure"]
 
@@ -40,6 +38,8 @@ def registration_figure(stack: "SectionStack", section: str, *, figure: "Figure 
     InputError
         The stack has no reference, or the section no pose.
     """
+    from insignia.data import Transform
+
     reference = next((one for one in stack if one.pose is not None and one.pose.status == "reference"), None)
     moving = stack[section]
     if reference is None or moving.pose is None:
@@ -64,7 +64,9 @@ def _words(section: "Section") -> str:
     return f"{section.pose.status} ({section.pose.stage or 'as given'})\n" + ", ".join(figures)
 
 
-def _overlay(ax: "Axes", reference: "Section", moving: "Section", transform: Transform, words: str) -> None:
+def _overlay(ax: "Axes", reference: "Section", moving: "Section", transform: "Transform", words: str) -> None:
+    from insignia.data import Transform
+
     width, height = _extent(reference, moving, transform)
     um = max(width, height) / _PIXELS
     shape = (max(1, int(height / um)), max(1, int(width / um)))
@@ -75,7 +77,7 @@ def _overlay(ax: "Axes", reference: "Section", moving: "Section", transform: Tra
     ax.tick_params(labelsize=SMALL, color=MUTED, labelcolor=INK)
 
 
-def _extent(reference: "Section", moving: "Section", transform: Transform) -> tuple[float, float]:
+def _extent(reference: "Section", moving: "Section", transform: "Transform") -> tuple[float, float]:
     corners = [reference.points_um.max(axis=0), transform.apply(moving.points_um).max(axis=0)]
     if reference.image is not None:
         corners.append(np.array(reference.image.size_um))
@@ -83,8 +85,10 @@ def _extent(reference: "Section", moving: "Section", transform: Transform) -> tu
     return float(max(width, 1.0)), float(max(height, 1.0))
 
 
-def _darkness(section: "Section", transform: Transform, um: float, shape: tuple[int, int]) -> np.ndarray:
+def _darkness(section: "Section", transform: "Transform", um: float, shape: tuple[int, int]) -> np.ndarray:
     """(rows, columns) from 0, the slide, to 1, the darkest tissue."""
+    from insignia.data.warp import warp
+
     if section.image is None:
         drawn = np.zeros(shape)
         columns, rows = (transform.apply(section.points_um) / um).astype(int).T

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from insignia.data.transform import Transform
 from insignia.report import style
 from insignia.report.spatial_maps import FAILED, Frame, Sheet, depth, draw_outline, draw_spots, scale_bar, shortened
 
@@ -13,7 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from insignia.data import Section, SectionStack
+    from insignia.data import Section, SectionStack, Transform
 
 __all__ = ["stack_figure"]
 
@@ -105,6 +104,8 @@ class _Plan:
         return style.wrapped(f"{self.stack.name}: {style.count(len(self.stack), 'section')}", 60, lines=1)
 
     def _section(self, ax: "Axes", section: "Section", frame: Frame) -> None:
+        from insignia.data import Transform
+
         pose = section.pose
         transform = Transform.identity() if pose is None else pose.transform
         if section.image is not None:
@@ -164,7 +165,7 @@ def _centred(section: "Section") -> np.ndarray:
     return np.asarray(section.points_um - middle)
 
 
-def _picture(ax: "Axes", section: "Section", transform: Transform) -> None:
+def _picture(ax: "Axes", section: "Section", transform: "Transform") -> None:
     """Draw the image where the transform carries it, at no more pixels than are seen."""
     from matplotlib.transforms import Affine2D
 

@@ -5,6 +5,7 @@ import random
 import shutil
 from dataclasses import replace
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,6 +18,7 @@ from tests.lookalikes.section_folders import GENES, LAYOUTS, UM_PER_PX
 
 from insignia.core.errors import DuplicateNames, FileFormatError, InputError, InsigniaError, MissingMetadata
 from insignia.data import SectionStack, read_stack, read_stacks, stack_from_anndata
+from insignia.data.pixels.patch_mosaic import PatchMosaic
 from insignia.data.section_readers import stack_readers
 
 
@@ -126,6 +128,16 @@ def test_a_section_that_is_only_an_image_joins_with_a_depth_and_a_scale(layout, 
         read_stacks(folder, z_um={**others, "extra": 5.0}, **options)
 
 
+def test_the_pitch_is_that_of_the_array(layout):
+    kind, folder, _ = layout
+    pitch = {"her2st": 200.0, "stutility": 100 * 2**0.5}.get(kind, 100.0)
+    for stack in read_stacks(folder):
+        assert stack.pitch_um == pytest.approx(pitch)
+        for section in stack:
+            far = np.linalg.norm(section.points_um[:, None] - section.points_um[None], axis=2)
+            assert np.median(np.sort(far, axis=1)[:, 1]) == pytest.approx(pitch, rel=0.06)
+
+
 def test_donors_are_stacks_of_their_own(tmp_path):
     section_folders.her2st(tmp_path / "h")
     with pytest.raises(InputError, match=r"holds 2 stacks: A, B\. Choose one with name="):
@@ -137,6 +149,9 @@ def test_donors_are_stacks_of_their_own(tmp_path):
     # the third place is empty, and the depth leaves room for it
     assert [section.z_um for section in stack] == [0.0, 16.0, 48.0]
     assert "without an image: A2, A4" in stack.notes
+    section_folders._write_png(tmp_path / "more.png", section_folders.planted().picture)
+    with pytest.raises(InputError, match=r"the stack it belongs to is not known\. Give donors="):
+        read_stacks(tmp_path / "h", images={"more": tmp_path / "more.png"}, um_per_px=UM_PER_PX)
     section_folders.visium(tmp_path / "v")
     stacks = read_stacks(tmp_path / "v", donors={"v1": "x", "v2": "y"})
     assert {stack.name: stack.names for stack in stacks} == {"x": ("v1",), "y": ("v2",)}
@@ -313,6 +328,32 @@ def test_hest_takes_a_slide_before_patches_and_says_when_there_is_none(tmp_path)
         read_stack(tmp_path)
 
 
+def test_the_patch_of_a_spot_lies_on_top_of_those_of_its_neighbours(tmp_path):
+    rng = np.random.default_rng(0)
+    patches, corners = rng.integers(0, 256, (9, 20, 20, 3), dtype=np.uint8), rng.permutation(9)[:, None] * [14, 0]
+    with h5py.File(tmp_path / "p.h5", "w") as file:
+        file["img"], file["coords"] = patches, corners
+        file["img"].attrs["downsample"] = 1.0
+    mosaic = PatchMosaic(tmp_path / "p.h5")
+    for patch, (left, top) in zip(patches, corners, strict=True):
+        assert (mosaic.read(0, left, top, 20, 20) == patch).all()
+    assert mosaic.levels[0].width == 8 * 14 + 20
+    for content, match in (
+        ({"img": patches[:, :, :10], "coords": corners}, "img must be"),
+        ({"img": patches, "coords": corners[:3]}, "coords must be"),
+        ({"other": 1}, "could not be read as patches"),
+    ):
+        with h5py.File(tmp_path / "q.h5", "w") as file:
+            for key, value in content.items():
+                file[key] = value
+        with pytest.raises(FileFormatError, match=match):
+            PatchMosaic(tmp_path / "q.h5")
+    with h5py.File(tmp_path / "r.h5", "w") as file:
+        file["img"], file["coords"] = patches, corners
+    with pytest.raises(FileFormatError, match="img must state downsample"):
+        PatchMosaic(tmp_path / "r.h5")
+
+
 def make_section(name="s", count=30):
     truth = section_folders.planted(seed=len(name))
     adata = AnnData(
@@ -358,6 +399,22 @@ def test_the_image_that_scanpy_keeps_is_found():
     image = stack_from_anndata({"a": adata}, um_per_px=UM_PER_PX)["a"].image
     assert image.um_per_px == 2 * UM_PER_PX
     assert (image.pixels == truth.picture[::2, ::2]).all()
+
+
+def test_the_scale_that_an_image_states_is_the_last_resort(tmp_path):
+    tifffile = pytest.importorskip("tifffile", reason="images need the extra 'spatial'")
+    adata, truth = make_section()
+    options = {"photometric": "rgb", "resolutionunit": "CENTIMETER"}
+    tifffile.imwrite(tmp_path / "a.tif", truth.picture, resolution=(5000, 5000), **options)
+    stack = stack_from_anndata({"a": adata}, images={"a": tmp_path / "a.tif"})
+    assert "a: um_per_px = 2, as the image file says" in stack.notes
+    np.testing.assert_allclose(stack["a"].points_um, truth.pixels * 2)
+    # where the spots know better, they are believed and the difference is said
+    tifffile.imwrite(tmp_path / "b.tif", truth.picture, resolution=(15000, 15000), **options)
+    adata.obs[["array_x", "array_y"]] = truth.refined
+    stack = stack_from_anndata({"a": adata}, images={"a": tmp_path / "b.tif"})
+    assert stack["a"].image.um_per_px == pytest.approx(UM_PER_PX)
+    assert any("the image file says um_per_px = 0.6667, which does not fit" in note for note in stack.notes)
 
 
 def test_what_is_wrong_in_anndata_is_named():

@@ -57,6 +57,7 @@ def _write_png(path, picture):
 
 def _write_counts(path, section):
     table = pd.DataFrame(section.counts, index=[f"{x}x{y}" for x, y in section.places], columns=list(GENES))
+    table = table.sample(frac=1, random_state=0)
     path.parent.mkdir(parents=True, exist_ok=True)
     text = table.to_csv(sep="\t").encode()
     path.write_bytes(gzip.compress(text) if path.suffix == ".gz" else text)
@@ -111,10 +112,13 @@ def visium(folder: Path, *, header: bool = True, counts: str = "h5", shrink: flo
         size = tuple(int(side * shrink) for side in section.picture.shape[1::-1])
         small = cv2.resize(section.picture, size, interpolation=cv2.INTER_AREA)
         _write_png(outs / "spatial" / "tissue_hires_image.png", small)
+        # the matrix has an order of its own
+        order = np.random.default_rng(seed).permutation(len(barcodes))
+        shuffled = [barcodes[at] for at in order]
         if counts == "h5":
-            _write_10x_h5(outs / "filtered_feature_bc_matrix.h5", section.counts, barcodes)
+            _write_10x_h5(outs / "filtered_feature_bc_matrix.h5", section.counts[order], shuffled)
         elif counts == "mtx":
-            _write_10x_folder(outs / "filtered_feature_bc_matrix", section.counts, barcodes)
+            _write_10x_folder(outs / "filtered_feature_bc_matrix", section.counts[order], shuffled)
     return sections
 
 

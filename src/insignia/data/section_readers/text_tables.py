@@ -84,7 +84,7 @@ def read_spot_table(path: Path, numbers: tuple[str, ...]) -> pd.DataFrame:
         if not np.isfinite(values.to_numpy(dtype=np.float64)).all():
             row = int(np.flatnonzero(~np.isfinite(values.to_numpy(dtype=np.float64)))[0])
             raise FileFormatError(
-                f"{path} has {table[column].iloc[row]!r} in column {column}, row {row + 2}: no number."
+                f"{path} has {str(table[column].iloc[row])!r} in column {column}, row {row + 2}: no number."
             )
         table[column] = values
     return table

@@ -14,7 +14,6 @@ from spatialdata.models import Image2DModel, ShapesModel, TableModel  # noqa: E4
 from spatialdata.transformations import (  # noqa: E402
     Affine,
     Identity,
-    Scale,
     get_transformation,
     get_transformation_between_coordinate_systems,
 )
@@ -41,7 +40,7 @@ def stack(tmp_path):
     section_folders.her2st(tmp_path / "her2st")
     stack = read_stack(tmp_path / "her2st", name="A")
     pose = Pose(Transform.rigid(30, np.array([50.0, -20.0])), "registered", "ecc", {"ncc": 0.25, "margin": np.nan})
-    one = replace(stack["A1"], pose=Pose(Transform.identity(), "reference"))
+    one = replace(stack["A1"], pose=Pose(Transform.rigid(-10, np.array([7.0, 3.0])), "given"))
     two = replace(stack["A2"], pose=pose)
     two.spots.obsm["X_handcrafted"] = np.random.default_rng(0).normal(size=(two.spots.n_obs, 3)).astype(np.float32)
     three = replace(stack["A4"], spots=stack["A4"].spots[:, :0].copy(), is_virtual=True)
@@ -96,6 +95,9 @@ def test_the_common_system_is_the_pose(stack):
     # picture and spots go the same way: a corner of the picture, by pixels
     matrix = get_transformation(data["A1_image"], "A1").to_affine_matrix(("x", "y"), ("x", "y"))
     np.testing.assert_allclose(matrix, np.diag([stack["A1"].image.um_per_px] * 2 + [1.0]))
+    corner = get_transformation(data["A1_image"], "common").to_affine_matrix(("x", "y"), ("x", "y")) @ [30, 50, 1]
+    moved = stack["A1"].pose.transform.apply(np.array([[30, 50]]) * stack["A1"].image.um_per_px)
+    np.testing.assert_allclose(corner[:2], moved[0])
     assert get_transformation_between_coordinate_systems(data, "A2", "common") is not None
     assert "common" not in get_transformation(data["A4_spots"], get_all=True)
     table = data.tables["A2_table"]
@@ -120,6 +122,11 @@ def test_names_that_become_the_same_are_refused(stack):
         to_spatialdata(replace(stack, sections=(replace(stack["A1"], name="common"),)))
 
 
+def affine(scale):
+    """From pixels of a picture to a system in which full pixels are halves, shifted."""
+    return Affine([[scale, 0, 10], [0, scale, 20], [0, 0, 1]], input_axes=("x", "y"), output_axes=("x", "y"))
+
+
 def foreign(*, one_system=False, prefix=True, turn=None, seeds=(0, 1)):
     """Two Visium sections as other readers write them: full image and a smaller one, spots in pixels, one table."""
     images, shapes, rows, truths = {}, {}, [], {}
@@ -131,12 +138,12 @@ def foreign(*, one_system=False, prefix=True, turn=None, seeds=(0, 1)):
         spots_to = {system: Identity() if turn is None else turn}
         picture = f"{name}_full" if prefix else f"picture{seed}"
         images[picture] = Image2DModel.parse(
-            image, dims=("c", "y", "x"), scale_factors=[2], transformations={system: Identity()}
+            image, dims=("c", "y", "x"), scale_factors=[2], transformations={system: affine(0.5)}
         )
         images[f"{picture}_lowres"] = Image2DModel.parse(
-            image[:, ::4, ::4], dims=("c", "y", "x"), transformations={system: Scale([4, 4], axes=("x", "y"))}
+            image[:, ::4, ::4], dims=("c", "y", "x"), transformations={system: affine(2.0)}
         )
-        points = truth.pixels
+        points = 0.5 * truth.pixels + (10.0, 20.0)
         if turn is not None:
             back = np.linalg.inv(turn.to_affine_matrix(("x", "y"), ("x", "y")))
             points = np.column_stack([points, np.ones(len(points))]) @ back.T[:, :2]
@@ -156,12 +163,12 @@ def foreign(*, one_system=False, prefix=True, turn=None, seeds=(0, 1)):
     return sd.SpatialData(images=images, shapes=shapes, tables={"table": table}), truths
 
 
-def check(stack, truths):
+def check(stack, truths, shift_um=(0.0, 0.0)):
     assert set(stack.names) == set(truths)
     for name, truth in truths.items():
         section = stack[name]
         order = [int(spot.split("_")[1]) for spot in section.spots.obs_names]
-        np.testing.assert_allclose(section.points_um, truth.pixels[order] * UM_PER_PX, rtol=1e-3)
+        np.testing.assert_allclose(section.points_um, truth.pixels[order] * UM_PER_PX + shift_um, rtol=1e-3)
         np.testing.assert_array_equal(section.spots.X, truth.counts[order])
         assert "region" not in section.spots.obs
 
@@ -189,7 +196,8 @@ def test_a_picture_that_may_be_of_another_section_is_not_guessed():
     assert all(section.image is not None for section in read_stack(named))
     data, truths = foreign(one_system=True, prefix=False)
     stack = read_stack(data)
-    check(stack, truths)
+    # without a picture, the frame is that of the coordinate system
+    check(stack, truths, shift_um=(10 * 2 * UM_PER_PX, 20 * 2 * UM_PER_PX))
     assert all(section.image is None for section in stack)
     assert sum("state which is whose with images=" in note for note in stack.notes) == 2
 

@@ -74,6 +74,8 @@ def test_results_are_written_as_tables_averages_and_a_page(run):
     page = (output / "evaluation.md").read_text()
     assert page.startswith("# HER2ST: HER2-positive breast cancer, 8 patients, 3D")
     assert "mean of other samples" in page
+    assert "| B | B/B1 | 2 | 4 |" in page
+    assert "; 10 genes. Each section" in page
     assert any("estimated from the slope" in note for note in record["notes"])
 
 

@@ -1,7 +1,7 @@
 """An evaluation for people: as plain text and as a page in Markdown."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
@@ -44,7 +44,9 @@ def markdown(evaluation: "Evaluation") -> str:
     ]
     if len(evaluation.coverage):
         parts += ["## Intervals by support", markdown_table(_coverage(evaluation))]
-    return "\n\n".join([*parts, "## Settings", *_settings(evaluation)])
+    if "splits" in evaluation.about:
+        parts += ["## Splits", markdown_table(_splits(evaluation.about["splits"]))]
+    return "\n\n".join([*parts, "## Settings", _settings(evaluation)])
 
 
 def markdown_table(table: pd.DataFrame) -> str:
@@ -57,9 +59,10 @@ def _scope(evaluation: "Evaluation") -> str:
     places = evaluation.sections[["sample", "known", "section"]].drop_duplicates()
     several = places["sample"].nunique()
     known = ", ".join(dict.fromkeys(places["known"]))
+    counted = sorted({int(evaluation.sections["genes"].min()), int(evaluation.sections["genes"].max())})
     return (
         f"{len(places)} hidden sections of {several} {'sample' if several == 1 else 'samples'}; "
-        f"known: {known or 'none'}; {evaluation.genes['gene'].nunique()} genes. Each section is scored alone"
+        f"known: {known or 'none'}; {' to '.join(map(str, counted))} genes. Each section is scored alone"
         + (", then averaged." if several == 1 else ", then averaged by sample; in brackets the sd over samples.")
     )
 
@@ -106,9 +109,29 @@ def _closing(evaluation: "Evaluation", opening: str) -> list[str]:
     return lines + [f"Note: {note}" for note in evaluation.notes]
 
 
-def _settings(evaluation: "Evaluation") -> list[str]:
-    settings = {name: value for name, value in evaluation.about.items() if name != "title"}
-    return ["\n".join(f"- {name.replace('_', ' ')}: {value}" for name, value in settings.items())]
+def _splits(splits: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    rows = [
+        {
+            "held out": split["donor"],
+            "known": ", ".join(split["given"]) or "none",
+            "scored": len(split["test"]),
+            "learnt from": len(split["train"]),
+            "fingerprint": split["fingerprint"],
+        }
+        for split in splits
+    ]
+    return pd.DataFrame(rows)
+
+
+def _settings(evaluation: "Evaluation") -> str:
+    settings = {name: value for name, value in evaluation.about.items() if name not in ("title", "splits", "training")}
+    return "\n".join(f"- {name.replace('_', ' ')}: {_said(value)}" for name, value in settings.items())
+
+
+def _said(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {entry}" for name, entry in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def _cell(value: float | None, spread: float | None = None, *, digits: int = 3) -> str:

@@ -8,6 +8,8 @@ is followed through the small rest of the network only: one sparse product with 
 are those of the whole network up to rounding.
 """
 
+from typing import Final
+
 import numpy as np
 from scipy.sparse import csr_matrix, vstack
 
@@ -17,11 +19,13 @@ from insignia.attribution.integral import Integral, PiecewiseIntegral
 from insignia.attribution.piecewise import piecewise_layer
 from insignia.attribution.scored import Network, PathTask, Rule, Scored
 from insignia.attribution.sparse_paths import difference, start_of, times
-from insignia.core.device import room
 from insignia.models import Encoder, Inputs, StraightPath
 from insignia.models.first_layer import AffineLayer, runs_compiled
 
 __all__ = ["path_gradient"]
+
+# numbers of a walk at its widest point, which should stay in the processor's cache
+_WALKED: Final = 2**21
 
 
 def path_gradient(
@@ -81,5 +85,4 @@ def _integral(task: PathTask, scored: Scored, path: StraightPath) -> Integral:
     if pieces is None:
         return Integral(scored, path, task.rule)
     rest = Scored(task.encoder, lambda points, _: pieces.after(points), task.target, scored.rows)
-    max_values = task.options.max_values or room(path.end.device)
-    return PiecewiseIntegral(pieces, rest, path, task.rule, max_values=max_values)
+    return PiecewiseIntegral(pieces, rest, path, task.rule, max_values=task.options.max_values or _WALKED)

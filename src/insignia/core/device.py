@@ -11,7 +11,7 @@ __all__ = ["find_device", "rng_devices", "room", "widened"]
 
 _KINDS: Final = ("cpu", "cuda", "mps")
 # a CPU pass should stay near its caches; more rows at a time are not faster
-_CPU_NUMBERS: Final = 2**21
+_CPU_NUMBERS: Final = 2**22
 # of an accelerator's free memory: the way back needs as much again, and other processes may share the device
 _SHARE: Final = 0.3
 _UNKNOWN_MEMORY: Final = 2**31

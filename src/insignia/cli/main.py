@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from insignia import __version__
-from insignia.cli import atlas, attribute, demo, model, search, slurm, spatial
+from insignia.cli import atlas, attribute, demo, model, perturb, search, slurm, spatial
 from insignia.cli.output import friendly_errors
 
 __all__ = ["app", "run"]
@@ -21,6 +21,7 @@ app = typer.Typer(
 app.add_typer(model.app, name="model")
 app.add_typer(atlas.app, name="atlas")
 app.add_typer(spatial.app, name="spatial")
+app.add_typer(perturb.app, name="perturb")
 app.command("attribute")(attribute.attribute)
 app.command("slurm")(slurm.slurm)
 app.command("score")(attribute.score)

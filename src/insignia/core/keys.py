@@ -91,3 +91,30 @@ PREDICTABLE: Final = "predictable"
 
 IMPUTATION: Final = "imputation"
 """`uns[...]`: how expression was imputed, all that is needed to repeat the run."""
+
+CONDITION: Final = "condition"
+"""`obs` column of a screen, and of predicted cells: what was done to each cell, as `Condition` writes it."""
+
+CONTEXT: Final = "context"
+"""`obs` column: the context of each cell, e.g. its cell type, which has controls of its own."""
+
+REPLICATE: Final = "replicate"
+"""`obs` column: the replicate or batch of each cell."""
+
+SOURCE_CELL: Final = "source_cell"
+"""`obs` column of predicted cells: name of the control cell that each comes from."""
+
+STATUS: Final = "status"
+"""`obs` column of predicted cells: ``"ok"``, or ``"fallback"`` where something was missing."""
+
+EMBEDDING_DISTANCE: Final = "embedding_distance"
+"""`obs` column of predicted cells: distance of the perturbed genes to the nearest trained ones, in their embedding."""
+
+SHRINKAGE: Final = "shrinkage"
+"""`obs` column of predicted cells: weight of the model beside the plain answer, 1 trusts it fully."""
+
+DELTA: Final = "delta"
+"""`layers[...]` of predicted cells: change of log expression against the source cell."""
+
+PERTURB: Final = "perturb"
+"""`uns[...]` of screens and of predicted cells: what `X` holds, and how it was made."""

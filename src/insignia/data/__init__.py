@@ -14,6 +14,8 @@ from insignia.data.perturbation import PerturbationData
 from insignia.data.planted import Planted, simulate_planted
 from insignia.data.readers import read, write_h5ad
 from insignia.data.screen import SimulatedScreen, simulate_screen
+from insignia.data.screen_file import screen_to_anndata, write_screen
+from insignia.data.screen_readers import read_screen, screen_readers
 from insignia.data.screen_world import ScreenOptions, ScreenWorld
 from insignia.data.section_image import SectionImage
 from insignia.data.section_readers import read_stack, read_stacks, stack_from_anndata
@@ -69,8 +71,11 @@ __all__ = [
     "known_sections_each",
     "leave_one_out",
     "read",
+    "read_screen",
     "read_stack",
     "read_stacks",
+    "screen_readers",
+    "screen_to_anndata",
     "simulate_cohort",
     "simulate_donors",
     "simulate_planted",
@@ -80,6 +85,7 @@ __all__ = [
     "standardise_obs",
     "to_spatialdata",
     "write_h5ad",
+    "write_screen",
     "write_spatialdata",
     "write_stack",
     "write_table",

@@ -33,6 +33,25 @@ class GenePerturbation:
         if not self.dose > 0:
             raise InputError(f"The dose of {self.gene} must be positive, found {self.dose}.")
 
+    @classmethod
+    def parse(cls, text: str) -> "GenePerturbation":
+        """Read what `str` writes: ``"KLF1"``, ``"CRISPRi:MAPK1@0.5"``.
+
+        Raises
+        ------
+        InputError
+            The text is not of that form.
+        """
+        kind, _, rest = text.rpartition(":")
+        gene, at, dose = rest.partition("@")
+        try:
+            return cls(gene.strip(), kind, float(dose) if at else 1.0)
+        except (ValueError, InputError) as error:
+            raise InputError(
+                f"{text!r} is not a gene perturbation. Write a gene, with the kind before a ':' and the dose after an "
+                "'@' where they matter, e.g. 'KLF1' or 'CRISPRi:MAPK1@0.5'."
+            ) from error
+
     def __str__(self) -> str:
         kind = f"{self.kind}:" if self.kind else ""
         return f"{kind}{self.gene}" + (f"@{self.dose:g}" if self.dose != 1 else "")
@@ -99,11 +118,9 @@ CONTROL = "control"
 
 
 def _parse_one(part: str, text: str) -> GenePerturbation:
-    kind, colon, rest = part.rpartition(":")
-    gene, at, dose = rest.partition("@")
     try:
-        return GenePerturbation(gene.strip(), kind if colon else "", float(dose) if at else 1.0)
-    except (ValueError, InputError) as error:
+        return GenePerturbation.parse(part)
+    except InputError as error:
         raise InputError(
             f"{text!r} is not a condition. Write genes joined by '+', e.g. 'KLF1+MAP2K6', with the kind before a ':' "
             "and the dose after an '@' where they matter, or 'control'."

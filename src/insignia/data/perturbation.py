@@ -43,6 +43,8 @@ class PerturbationData:
         (cells,) names.
     scale
         Total to which counts were scaled before the logarithm; NaN where unknown.
+    notes
+        What a reader assumed or changed.
     """
 
     genes: tuple[str, ...]
@@ -55,6 +57,7 @@ class PerturbationData:
     replicate: np.ndarray
     cells: np.ndarray
     scale: float = 1e4
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         n_cells, n_genes = self.expression.shape

@@ -7,9 +7,10 @@ import pytest
 from tests.spatial.measured_stacks import measured_stack
 
 from insignia.core.errors import InputError, UnknownName
+from insignia.data import hide_counts
 from insignia.spatial.contract import Imputed, Imputer, imputers
 from insignia.spatial.evaluation import compare_imputers, harness, predict_hidden
-from insignia.spatial.evaluation.stacks import hide, identity_aligned, spots_permuted, turned
+from insignia.spatial.evaluation.stacks import identity_aligned, spots_permuted, turned
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +60,7 @@ def with_hidden_counts(stack, seed):
 
 
 def test_hidden_sections_keep_positions_and_images_and_nothing_else(stack):
-    seen = hide(stack, ["s0"], features=["handcrafted"])
+    seen = hide_counts(stack, ["s0"], features=["handcrafted"])
     for name in ("s1", "s2"):
         spots = seen[name].spots
         assert spots.n_vars == 0

@@ -41,7 +41,8 @@ def emit(result: Mapping[str, Any], *, as_json: bool, text: str = "") -> None:
     else:
         width = max((len(name) for name in result), default=0)
         for name, value in result.items():
-            print(f"{name.replace('_', ' '):{width}}  {_plain(value)}")
+            for number, line in enumerate(_lines(value)):
+                print(f"{'' if number else name.replace('_', ' '):{width}}  {line}")
 
 
 def pairs(texts: list[str] | None, option: str) -> dict[str, str]:
@@ -100,7 +101,18 @@ def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
     print(f"warning: {message}", file=sys.stderr)
 
 
+def _lines(value: Any) -> list[str]:
+    """Give records in a record a line each, and sentences in a list."""
+    if isinstance(value, Mapping) and any(isinstance(item, Mapping) for item in value.values()):
+        return [f"{name}: {_plain(item)}" for name, item in value.items()]
+    if isinstance(value, list | tuple) and any(" " in str(item) for item in value):
+        return [_plain(item) for item in value]
+    return [_plain(value)]
+
+
 def _plain(value: Any) -> str:
+    if isinstance(value, Mapping | list | tuple) and not value:
+        return "none"
     if isinstance(value, bool) or value is None:
         return {True: "yes", False: "no", None: "-"}[value]
     if isinstance(value, int):

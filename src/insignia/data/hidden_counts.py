@@ -14,11 +14,11 @@ from insignia.data.sections import Section, SectionStack
 __all__ = ["hide_counts"]
 
 
-def hide_counts(stack: SectionStack, known: Iterable[str]) -> SectionStack:
+def hide_counts(stack: SectionStack, known: Iterable[str], *, features: Iterable[str] = ()) -> SectionStack:
     """Return a stack in which only some sections are measured.
 
     The others keep their image, their pose, and names and positions of their spots; everything else of their spots,
-    such as totals in `obs`, is left out, since it derives from counts.
+    such as totals in `obs` or a PCA, is left out, since it derives from counts.
 
     Parameters
     ----------
@@ -26,6 +26,8 @@ def hide_counts(stack: SectionStack, known: Iterable[str]) -> SectionStack:
         Sections with counts; left as it is.
     known
         Names of the sections that stay measured.
+    features
+        Image encoders whose ``obsm["X_<name>"]`` is kept.
 
     Raises
     ------
@@ -38,11 +40,16 @@ def hide_counts(stack: SectionStack, known: Iterable[str]) -> SectionStack:
             raise InputError(
                 f"Section {name!r} cannot stay known: it has no counts. Measured: {', '.join(stack.measured)}."
             )
-    hidden = {section.name: _without_counts(section) for section in stack if section.name not in known}
+    kept = (keys.SPATIAL, *map(keys.features, features))
+    hidden = {section.name: _without_counts(section, kept) for section in stack if section.name not in known}
     return stack.with_sections(hidden)
 
 
-def _without_counts(section: Section) -> Section:
-    obs = pd.DataFrame(index=section.spots.obs_names.copy())
-    empty = np.zeros((len(obs), 0), dtype=np.float32)
-    return replace(section, spots=AnnData(empty, obs=obs, obsm={keys.SPATIAL: section.points_um.copy()}))
+def _without_counts(section: Section, kept: Iterable[str]) -> Section:
+    obsm = section.spots.obsm
+    blank = AnnData(
+        np.zeros((section.spots.n_obs, 0), dtype=np.float32),
+        obs=pd.DataFrame(index=section.spots.obs_names.copy()),
+        obsm={key: np.array(obsm[key]) for key in kept if key in obsm},
+    )
+    return replace(section, spots=blank)

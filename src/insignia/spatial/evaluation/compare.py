@@ -11,13 +11,14 @@ import scipy
 from insignia import __version__
 from insignia.core.errors import InputError
 from insignia.core.files import sha256_text
-from insignia.data import SectionStack
+from insignia.data import SectionStack, hide_counts
 from insignia.spatial.assemble import assemble, known_sections
+from insignia.spatial.baselines import BASELINES
 from insignia.spatial.contract import Imputer
 from insignia.spatial.evaluation.entries import baselines_and_methods, chosen_methods, control_entries
 from insignia.spatial.evaluation.evaluation import Evaluation
-from insignia.spatial.evaluation.harness import BASELINES, Job, Predicted, run
-from insignia.spatial.evaluation.stacks import hide, narrowed
+from insignia.spatial.evaluation.harness import Job, Predicted, run
+from insignia.spatial.evaluation.stacks import narrowed
 from insignia.spatial.evaluation.tabulate import constant, oracles, scored
 from insignia.spatial.evaluation.truth import hidden_sections
 from insignia.spatial.known import mean_and_sd
@@ -153,7 +154,7 @@ def predict_hidden(
     """Do all of `compare_imputers` but the scoring; parameters and errors are the same."""
     known = known_sections(stack, known)
     chosen = chosen_methods(methods)
-    seen = hide(stack, known, features=() if features is None else (features,))
+    seen = hide_counts(stack, known, features=() if features is None else (features,))
     panel = choose_panel(
         [seen[name].spots for name in known] + [block[name].spots for block in training for name in block.measured],
         genes,

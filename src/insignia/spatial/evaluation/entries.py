@@ -3,8 +3,9 @@
 from collections.abc import Collection, Mapping, Sequence
 
 from insignia.data import SectionStack
+from insignia.spatial.baselines import BASELINES
 from insignia.spatial.contract import Imputer, imputers
-from insignia.spatial.evaluation.harness import BASELINES, Entry
+from insignia.spatial.evaluation.harness import Entry
 from insignia.spatial.evaluation.stacks import identity_aligned, spots_permuted, turned
 
 __all__ = ["baselines_and_methods", "chosen_methods", "control_entries"]

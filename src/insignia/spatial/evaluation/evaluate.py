@@ -8,14 +8,14 @@ from anndata import AnnData
 
 from insignia.core import keys
 from insignia.core.errors import InputError, MissingMetadata
-from insignia.data import SectionStack
+from insignia.data import SectionStack, hide_counts
 from insignia.spatial.assemble import known_sections
 from insignia.spatial.evaluation.compare import about, make_job, other_samples
 from insignia.spatial.evaluation.entries import baselines_and_methods, control_entries
 from insignia.spatial.evaluation.evaluation import Evaluation
 from insignia.spatial.evaluation.harness import Predicted, predictions, run
 from insignia.spatial.evaluation.scores import Prediction
-from insignia.spatial.evaluation.stacks import hide, narrowed
+from insignia.spatial.evaluation.stacks import narrowed
 from insignia.spatial.evaluation.tabulate import oracles, scored
 from insignia.spatial.evaluation.truth import Truth, truth_stack
 from insignia.spatial.panel import choose_panel
@@ -66,7 +66,7 @@ def evaluate(
     stack = truth_stack(truth, how)
     known = _known(stack, how, known)
     features = _features(how)
-    seen = hide(stack, known, features=() if features is None else (features,))
+    seen = hide_counts(stack, known, features=() if features is None else (features,))
     panel = choose_panel(
         [seen[name].spots for name in known] + [block[name].spots for block in others for name in block.measured],
         [str(gene) for gene in imputed.var_names],

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 from anndata import AnnData
@@ -15,10 +14,7 @@ from insignia.spatial.contract import Imputer, imputers
 from insignia.spatial.evaluation.scores import HiddenSection, Prediction
 from insignia.spatial.impute import impute
 
-__all__ = ["BASELINES", "Entry", "Job", "Predicted", "predictions", "run"]
-
-BASELINES: Final = ("mean", "nearest", "kernel", "propagate", "ridge")
-"""Imputers that stand beside every other one."""
+__all__ = ["Entry", "Job", "Predicted", "predictions", "run"]
 
 
 @dataclass(frozen=True, eq=False)

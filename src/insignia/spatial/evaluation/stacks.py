@@ -5,37 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from anndata import AnnData
 
-from insignia.core import keys
 from insignia.data import Pose, Section, SectionStack, Transform
 from insignia.spatial.panel import Panel, gene_names
 
-__all__ = ["hide", "identity_aligned", "narrowed", "spots_permuted", "turned"]
-
-
-def hide(stack: SectionStack, known: Collection[str], *, features: Collection[str] = ()) -> SectionStack:
-    """Take everything that was measured away from all sections that are not known.
-
-    Their spots are made anew from names and positions alone, with the features of the image that are named: other
-    entries, e.g. a PCA of the counts or the number of counts, may carry what is to be hidden.
-
-    Parameters
-    ----------
-    stack
-        Measured sections among others.
-    known
-        Names of the sections that stay as they are.
-    features
-        Encoders whose ``obsm["X_<name>"]`` is kept.
-    """
-    kept = [keys.features(name) for name in features]
-    hidden = {
-        section.name: replace(section, spots=_blank(section.spots, kept))
-        for section in stack
-        if section.name not in set(known)
-    }
-    return stack.with_sections(hidden)
+__all__ = ["identity_aligned", "narrowed", "spots_permuted", "turned"]
 
 
 def spots_permuted(stack: SectionStack, known: Collection[str], *, seed: int) -> SectionStack:
@@ -83,15 +57,3 @@ def narrowed(stack: SectionStack, panel: Panel) -> SectionStack:
 
 def _posed(stack: SectionStack, pose: Callable[[Section], Pose | None]) -> SectionStack:
     return stack.with_sections({section.name: replace(section, pose=pose(section)) for section in stack})
-
-
-def _blank(spots: AnnData, kept: Collection[str]) -> AnnData:
-    blank = AnnData(
-        np.empty((spots.n_obs, 0), dtype=np.float32),
-        obs=pd.DataFrame(index=spots.obs_names.copy()),
-        obsm={keys.SPATIAL: np.array(spots.obsm[keys.SPATIAL])},
-    )
-    for key in kept:
-        if key in spots.obsm:
-            blank.obsm[key] = np.array(spots.obsm[key])
-    return blank

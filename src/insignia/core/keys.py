@@ -118,3 +118,6 @@ DELTA: Final = "delta"
 
 PERTURB: Final = "perturb"
 """`uns[...]` of screens and of predicted cells: what `X` holds, and how it was made."""
+
+PROGRAM: Final = "program"
+"""`var` column with the gene program of each gene; `uns[...]`: where the programs come from."""

@@ -13,6 +13,7 @@ from tests.lookalikes import section_folders
 
 from insignia.core.errors import FileFormatError, InputError
 from insignia.data import Pose, SectionImage, Transform, read_stack, write_stack
+from insignia.data.bend import Bend
 
 
 @pytest.fixture
@@ -26,6 +27,7 @@ def stack(tmp_path):
         "registered",
         "ecc",
         {"ncc": 0.1 + 0.2, "margin": np.nan, "cycle_um": np.inf},
+        "look at its left edge",
     )
     for section in stack:
         section.spots.obsm["X_handcrafted"] = rng.normal(size=(section.spots.n_obs, 5)).astype(np.float32)
@@ -55,7 +57,8 @@ def same(stack, again):
         assert (two.pose is None) == (one.pose is None)
         if one.pose is not None:
             assert (two.pose.transform.matrix == one.pose.transform.matrix).all()
-            assert (two.pose.status, two.pose.stage) == (one.pose.status, one.pose.stage)
+            said = (one.pose.status, one.pose.stage, one.pose.note)
+            assert (two.pose.status, two.pose.stage, two.pose.note) == said
             np.testing.assert_array_equal(list(two.pose.quality.values()), list(one.pose.quality.values()))
             assert list(two.pose.quality) == list(one.pose.quality)
         assert (two.image is None) == (one.image is None)
@@ -136,3 +139,14 @@ def test_what_the_folder_says_itself_cannot_be_stated(stack, tmp_path):
     write_stack(stack, tmp_path / "out")
     with pytest.raises(InputError, match="leave out um_per_px, z_um"):
         read_stack(tmp_path / "out", um_per_px=1.0, z_um={"A1": 0.0})
+
+
+def test_a_bent_pose_comes_back(stack, tmp_path):
+    displacement = np.random.default_rng(1).normal(0, 5, (6, 7, 2))
+    bend = Bend(displacement, (-20.0, 10.0), 50.0, np.array([[0.0, -1.0, 5.0], [1.0, 0.0, 2.0]]))
+    pose = Pose(Transform(np.eye(2, 3), (bend, bend.inverse())), "registered", "ants")
+    write_stack(stack.with_sections({"A2": replace(stack["A2"], pose=pose)}), tmp_path / "bent")
+    again = read_stack(tmp_path / "bent")["A2"].pose.transform
+    points = np.random.default_rng(2).uniform(0, 300, (30, 2))
+    np.testing.assert_allclose(again.apply(points), pose.transform.apply(points), atol=0.01)
+    assert np.abs(Transform(np.eye(2, 3), again.bends[:1]).apply(points) - points).max() > 1

@@ -53,7 +53,15 @@ class Bend:
         return float(areas.min())
 
     def inverse(self) -> "Bend":
-        """Return the way back."""
+        """Return the way back.
+
+        Raises
+        ------
+        InputError
+            The plane folds, so that there is none.
+        """
+        if self.smallest_jacobian <= 0:
+            raise self._folds()
         return replace(self, is_inverse=not self.is_inverse)
 
     def seen_through(self, matrix: np.ndarray) -> "Bend":
@@ -91,7 +99,10 @@ class Bend:
             before, found = found, points - self._at(found)
             if np.abs(found - before).max(initial=0.0) < 1e-5 * self.spacing_um:
                 return np.asarray(found)
-        raise InputError(
+        raise self._folds()
+
+    def _folds(self) -> InputError:
+        return InputError(
             f"These displacements have no inverse (smallest Jacobian {self.smallest_jacobian:.2f}): the plane folds. "
             "Register with a smoother transform."
         )

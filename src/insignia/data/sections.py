@@ -33,12 +33,15 @@ class Pose:
         The stage that was kept, e.g. ``"mask"`` or ``"ecc"``.
     quality
         Quality figures by name.
+    note
+        Why it failed, or what to look at.
     """
 
     transform: Transform
     status: str
     stage: str = ""
     quality: Mapping[str, float] = field(default_factory=dict)
+    note: str = ""
 
     @property
     def is_ok(self) -> bool:

@@ -9,6 +9,7 @@ from insignia.data import Handling, Section, SectionStack, SerialOptions, Transf
 from insignia.data.bend import Bend
 from insignia.data.warp import warp
 from insignia.spatial.registration import from_landmarks, register, registration_table
+from insignia.spatial.registration.gate import objections
 from insignia.spatial.registration.pair import register_pair
 from insignia.spatial.registration.views import view_of
 
@@ -25,7 +26,7 @@ def error_in_pitches(simulated, registered, section="s2", reference="s1"):
     return float(np.median(error)) / registered.pitch_um
 
 
-@pytest.mark.parametrize("seed", [0, 2])
+@pytest.mark.parametrize("seed", [9, 13])
 def test_sections_come_back_from_any_rotation(seed):
     """Turned by up to 180 degrees, shifted, stretched by up to 5 % and stained differently."""
     handling = Handling(rotation_deg=180, shift_um=300, scale=0.05, stain=0.1)
@@ -42,24 +43,25 @@ def test_most_seeds_come_back_within_a_third_of_a_pitch():
     handling = Handling(rotation_deg=180, shift_um=300, scale=0.05, stain=0.1)
     stacks = [simulated(seed=seed, handling=handling) for seed in range(16)]
     errors = np.array([error_in_pitches(made, register(made.stack, reference="s1")) for made in stacks])
-    assert (errors < 0.35).sum() >= 12
-    assert errors.max() < 0.6
+    assert (errors < 0.35).sum() >= 15
+    assert errors.max() < 0.45
 
 
-def test_refinement_is_kept_because_it_improves():
-    made = simulated(seed=2)
+@pytest.mark.parametrize("seed", [0, 7])
+def test_refinement_is_kept_because_it_improves(seed):
+    made = simulated(seed=seed)
     coarse, fine = (register(made.stack, reference="s1", stages=stages) for stages in (("mask",), ("mask", "ecc")))
-    assert coarse["s2"].pose.stage == "mask"
-    assert error_in_pitches(made, fine) < error_in_pitches(made, coarse)
-    assert fine["s2"].pose.quality["ncc"] > coarse["s2"].pose.quality["ncc"]
+    assert (coarse["s2"].pose.stage, fine["s2"].pose.stage) == ("mask", "ecc")
+    assert error_in_pitches(made, fine) < 0.7 * error_in_pitches(made, coarse)
 
 
 def test_a_foreign_section_fails_aloud():
     made = simulated({"s2": ("foreign",)}, seed=1)
-    with pytest.warns(RegistrationWarning, match="1 of 2 sections could not be registered: s2"):
+    with pytest.warns(RegistrationWarning, match=r"1 of 2 sections could not be registered: s2 \(beside s1: "):
         placed = register(made.stack, reference="s1")
     assert not placed["s2"].pose.is_ok
     assert not np.allclose(placed["s2"].pose.transform.matrix, np.eye(2, 3))
+    assert registration_table(placed).loc["s2", "note"] == placed["s2"].pose.note
 
 
 def test_a_section_that_lies_upside_down_is_found_when_asked_for():
@@ -67,6 +69,8 @@ def test_a_section_that_lies_upside_down_is_found_when_asked_for():
     placed = register(made.stack, reference="s1", mirrored=True)
     assert placed["s2"].pose.transform.is_mirrored
     assert error_in_pitches(made, placed) < 0.5
+    with pytest.warns(RegistrationWarning, match="it fits better turned over"):
+        assert not register(made.stack, reference="s1")["s2"].pose.is_ok
 
 
 @pytest.mark.parametrize(("damage", "pitches"), [("corner", 0.35), ("tear", 0.75)])
@@ -193,7 +197,7 @@ def test_layers_of_cortex_meet_their_neighbours(real_data, moving, fixed):
     sections = {section.name: (section, stack) for stack in read_stacks(real_data("dlpfc/10X")) for section in stack}
     (first, stack), (second, _) = sections[moving], sections[fixed]
     pair = register_pair(view_of(first, stack.pitch_um), view_of(second, stack.pitch_um))
-    assert pair.is_convincing
+    assert objections(pair) == ()
     names = [table[table["section"] == int(one)].set_index("b")["layer"] for one in (moving, fixed)]
     here, there = (
         one.reindex(section.spots.obs_names.str.split("/").str[-1]).to_numpy()

@@ -1,30 +1,35 @@
 """Register one section to another."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
 
 from insignia.data.transform import Transform
 from insignia.spatial.registration.quality import Agreement, agreement, angle_between
-from insignia.spatial.registration.refine import RefineOptions, refine
+from insignia.spatial.registration.refine import RefineOptions, Refiner
 from insignia.spatial.registration.rotation import Start, rotation_search
 from insignia.spatial.registration.views import Level, View
 
-__all__ = ["ANOTHER_ROTATION", "PairResult", "register_pair"]
+__all__ = ["PairResult", "register_pair"]
 
 _STARTS_EVERY: Final = 5
 _KEPT: Final = 3
-_REACH: Final = 12.5
-"""Pixels from which outlines pull."""
-
-_LEAST_OVERLAP: Final = 0.4
 _SCALES: Final = (0.8, 1.25)
-_MARGIN: Final = 0.28
-_IOU_MARGIN: Final = 0.1
-_IOU_MARGIN_ALONE: Final = 0.01
-ANOTHER_ROTATION: Final = 30.0
+_LEVELS: Final = (32, 128, 24)
+"""Micrometres per pixel: the coarsest level at least and at most, and fine enough to stop."""
+
+_COARSE: Final = RefineOptions(outline_weight=3.0, reach_px=12.5, iterations=12)
+_FINE: Final = RefineOptions(outline_weight=3.0, reach_px=6.25, iterations=20)
+
+_UNLIKELY: Final = 0.02
+"""Overlap that turning by 180 degrees, or over, must gain where outlines are all there is: people mount sections alike,
+and the area under a square array of spots fits nearly as well in four ways."""
+
+_ANOTHER_ROTATION: Final = 30.0
 """Degrees from which a pose counts as another one."""
+
+_Found = list[tuple[Transform, Agreement]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,15 +41,15 @@ class PairResult:
     transform
         From the moving section's frame to the fixed one's.
     stage
-        What was kept: ``"mask"``, ``"ecc"`` ...
+        What was kept: ``"mask"``, ``"ecc"`` or ``"given"``.
     agreement
         At the resolution at which stages are compared.
     found
         Agreement of the pose at the low resolution at which rotations were compared.
     others
         Agreement of what the other rotations were refined to.
-    mirrored
-        Best agreement of the moving section turned over, or turned back; `None` if not tried.
+    other_side
+        Best agreement with the moving section turned over; `None` if a start was given.
     stages
         Agreement after each stage.
     """
@@ -53,45 +58,33 @@ class PairResult:
     stage: str
     agreement: Agreement
     found: Agreement
-    others: tuple[Agreement, ...]
-    mirrored: Agreement | None = None
+    others: tuple[Agreement, ...] = ()
+    other_side: Agreement | None = None
     stages: dict[str, Agreement] = field(default_factory=dict)
 
     @property
+    def wrong(self) -> tuple[Agreement, ...]:
+        """What poses that cannot be right agree: other rotations, and the section turned over."""
+        return self.others if self.other_side is None else (*self.others, self.other_side)
+
+    @property
     def margin(self) -> float:
-        """By how much the best other rotation falls behind, in overlap and correlation together."""
-        return self.found.score - max((other.score for other in self.others), default=0.0)
+        """By how much the best wrong pose falls behind, in overlap and correlation together."""
+        return self.found.score - max((other.score for other in self.wrong), default=0.0)
 
     @property
-    def ncc_margin(self) -> float:
-        """By how much the correlation of the best other rotation falls behind; NaN without pictures."""
-        return self.found.ncc - max((other.ncc for other in self.others), default=0.0)
-
-    @property
-    def iou_margin(self) -> float:
-        """By how much the overlap of the best other rotation falls behind."""
-        return self.found.iou - max((other.iou for other in self.others), default=0.0)
-
-    @property
-    def is_convincing(self) -> bool:
-        """Whether the pose agrees clearly better than other rotations of the same pair do.
-
-        Thresholds between what true and foreign pairs gave on simulated and real sections: a fixed correlation would
-        not do, since that of true pairs depends on the tissue and the stain.
-        """
-        largest, smallest = self.transform.scales
-        if self.agreement.iou < _LEAST_OVERLAP or not _SCALES[0] <= smallest <= largest <= _SCALES[1]:
-            return False
-        by_outline = self.found.iou >= 0.9 and self.iou_margin >= _IOU_MARGIN and self.margin >= 0.05
-        if np.isnan(self.found.ncc):
-            return self.iou_margin >= _IOU_MARGIN_ALONE
-        return by_outline or self.margin + self.ncc_margin >= _MARGIN
+    def outline_margin(self) -> float:
+        """By how much the overlap of the best wrong pose falls behind."""
+        return self.agreement.iou - max((other.iou for other in self.wrong), default=0.0)
 
 
 def register_pair(
-    moving: View, fixed: View, *, start: Transform | None = None, refined: bool = True, both_sides: bool = False
+    moving: View, fixed: View, *, start: Transform | None = None, refined: bool = True, mirrored: bool = False
 ) -> PairResult:
     """Find the map from one section to another.
+
+    All rotations are refined at a low resolution, of the section as it lies and turned over, and the best is followed
+    to a higher one. The others tell what wrong poses of this very pair agree.
 
     Parameters
     ----------
@@ -101,59 +94,99 @@ def register_pair(
         A map to refine, instead of searching through all rotations.
     refined
         Whether to go beyond rotation and shift of the tissue.
-    both_sides
-        Whether the moving section may lie upside down.
+    mirrored
+        Whether the moving section may lie upside down; otherwise that side only serves to compare with.
     """
-    um = float(np.clip(fixed.radius_um / 32, 16, 64))
-    coarse = moving.level(um, 2 * um), fixed.level(um, 2 * um)
-    middle = moving.level(um / 2, um), fixed.level(um / 2, um)
+    levels = _ladder(moving, fixed)
+    last = levels[-1]
     if start is not None:
-        found = [(start, agreement(*coarse, start))]
-        guess = start
+        found, turned = [(start, agreement(*levels[0], start))], []
+        guesses = [start]
     else:
-        starts = rotation_search(moving, fixed)
-        starts += rotation_search(moving, fixed, mirrored=True) if both_sides else []
-        found = _search(coarse, starts, um)
-        guess = min(starts, key=lambda one: (angle_between(one.transform, found[0][0]), -one.overlap)).transform
-    best = found[0][0]
-    result, stage, stages = guess, "mask" if start is None else "given", {}
-    stages[stage] = agreement(*middle, guess)
+        as_it_lies = rotation_search(moving, fixed)
+        turned_over = rotation_search(moving, fixed, mirrored=True)
+        as_mounted = Start(0.0, Transform.identity(), 0.0)
+        found = _compare(levels[0], as_it_lies, [as_mounted])
+        turned = _compare(levels[0], turned_over)
+        if mirrored and turned[0][1].score > found[0][1].score:
+            found, turned, as_it_lies = turned, found, turned_over
+        guesses = [_nearest(as_it_lies, pose) for pose, _ in _distinct(found)]
+    stage, stages = ("mask" if start is None else "given"), {}
+    best, reached = _best(last, guesses)
+    stages[stage] = reached
     if refined:
-        for candidate in [pose for pose, _ in found[:_KEPT] if angle_between(pose, best) < ANOTHER_ROTATION]:
-            fine = _fine(moving, fixed, candidate, um)
-            reached = agreement(*middle, fine)
-            if reached.score > stages[stage].score:
-                result, stage, stages["ecc"] = fine, "ecc", reached
-    others = tuple(reached for pose, reached in found[1:] if angle_between(pose, best) >= ANOTHER_ROTATION)
-    return PairResult(result, stage, stages[stage], found[0][1], others, _other_side(found, best), stages)
+        fine = [_follow(levels, pose) for pose, _ in _distinct(found)]
+        candidate, after = _best(last, fine)
+        if after.score > reached.score:
+            best, reached, stage, stages["ecc"] = candidate, after, "ecc", after
+    rest = [(pose, seen) for pose, seen in found if angle_between(pose, best) >= _ANOTHER_ROTATION]
+    near = [seen for pose, seen in found if angle_between(pose, best) < _ANOTHER_ROTATION]
+    here = max(near, key=_score, default=stages[stage])
+    others = tuple(seen for _, seen in rest)
+    return PairResult(best, stage, reached, here, others, turned[0][1] if turned else None, stages)
 
 
-def _search(levels: tuple[Level, Level], starts: list[Start], um: float) -> list[tuple[Transform, Agreement]]:
-    """Refine guesses around the circle at a low resolution, the best first."""
-    chosen = starts[::_STARTS_EVERY] + sorted(starts, key=lambda one: -one.overlap)[:_KEPT]
-    options = RefineOptions(outline_weight=3.0, reach_um=_REACH * um, iterations=15)
+def _ladder(moving: View, fixed: View) -> list[tuple[Level, Level]]:
+    """Levels of both sections, from one at which the tissue is some 64 pixels wide to one fine enough for spots."""
+    low, high, enough = _LEVELS
+    native = max(moving.um, fixed.um)
+    um = max(native, float(np.clip(fixed.radius_um / 32, low, high)))
+    steps = [um]
+    while len(steps) == 1 or (steps[-1] > enough and steps[-1] > native):
+        steps.append(max(native, steps[-1] / 2))
+    return [(moving.level(step, 2 * step), fixed.level(step, 2 * step)) for step in steps]
+
+
+def _compare(levels: tuple[Level, Level], starts: list[Start], more: list[Start] | None = None) -> _Found:
+    """Refine guesses around the circle, the best first; those that only fit when stretched out of shape are left."""
+    chosen = starts[::_STARTS_EVERY] + sorted(starts, key=lambda one: -one.overlap)[:_KEPT] + (more or [])
+    refiner = Refiner.make(*levels, _COARSE)
     found = []
     for start in chosen:
-        pose = refine(*levels, start.transform, options)
-        if pose is None or not 0.7 < pose.scales[1] <= pose.scales[0] < 1.4:
-            pose = start.transform
-        found.append((pose, agreement(*levels, pose)))
+        pose = refiner.refine(start.transform) if refiner is not None else None
+        if pose is not None and _SCALES[0] <= pose.scales[1] <= pose.scales[0] <= _SCALES[1]:
+            found.append((pose, _judged(levels, pose)))
+    if not found:
+        found = [(start.transform, _judged(levels, start.transform)) for start in chosen]
     return sorted(found, key=lambda one: -one[1].score)
 
 
-def _fine(moving: View, fixed: View, start: Transform, um: float) -> Transform:
+def _judged(levels: tuple[Level, Level], pose: Transform) -> Agreement:
+    seen = agreement(*levels, pose)
+    if not np.isnan(seen.ncc):
+        return seen
+    turned = 1.0 if pose.is_mirrored else (1 - np.cos(np.deg2rad(pose.degrees))) / 2
+    return replace(seen, handicap=_UNLIKELY * turned)
+
+
+def _distinct(found: _Found) -> _Found:
+    """Keep the best few that differ."""
+    kept: _Found = []
+    for pose, seen in found:
+        if all(angle_between(pose, other) > _ANOTHER_ROTATION / 3 for other, _ in kept):
+            kept.append((pose, seen))
+    return kept[:_KEPT]
+
+
+def _nearest(starts: list[Start], pose: Transform) -> Transform:
+    return min(starts, key=lambda one: (angle_between(one.transform, pose), -one.overlap)).transform
+
+
+def _follow(levels: list[tuple[Level, Level]], start: Transform) -> Transform:
     """Follow a pose to finer resolutions, as long as it holds."""
     pose = start
-    for um_now in (um / 2, um / 4):
-        finest = max(um_now, moving.um, fixed.um)
-        options = RefineOptions(outline_weight=2.0, reach_um=_REACH * um_now)
-        after = refine(moving.level(finest, 2 * finest), fixed.level(finest, 2 * finest), pose, options)
+    for pair in levels[1:]:
+        refiner = Refiner.make(*pair, _FINE)
+        after = None if refiner is None else refiner.refine(pose)
         if after is None:
             break
         pose = after
     return pose
 
 
-def _other_side(found: list[tuple[Transform, Agreement]], best: Transform) -> Agreement | None:
-    sides = [reached for pose, reached in found if pose.is_mirrored != best.is_mirrored]
-    return max(sides, key=lambda one: one.score) if sides else None
+def _best(levels: tuple[Level, Level], poses: list[Transform]) -> tuple[Transform, Agreement]:
+    return max(((pose, _judged(levels, pose)) for pose in poses), key=lambda one: one[1].score)
+
+
+def _score(seen: Agreement) -> float:
+    return seen.score

@@ -24,15 +24,18 @@ class Agreement:
         Correlation of their haematoxylin within the overlap; NaN without pictures.
     iou
         Intersection over union of their tissues.
+    handicap
+        Taken off the score of an unlikely pose.
     """
 
     ncc: float
     iou: float
+    handicap: float = 0.0
 
     @property
     def score(self) -> float:
         """What candidates are ranked by."""
-        return self.iou + (0.0 if np.isnan(self.ncc) else self.ncc)
+        return self.iou + (0.0 if np.isnan(self.ncc) else self.ncc) - self.handicap
 
 
 def agreement(moving: Level, fixed: Level, transform: Transform) -> Agreement:

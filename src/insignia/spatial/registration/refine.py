@@ -15,10 +15,11 @@ from insignia.data.transform import Transform
 from insignia.spatial.registration.draw import drawn_in
 from insignia.spatial.registration.views import Level
 
-__all__ = ["RefineOptions", "refine"]
+__all__ = ["RefineOptions", "Refiner"]
 
 _MIN_PIXELS: Final = 100
 _RIDGE: Final = 1e-6
+_SETTLED_PX: Final = 0.05
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,8 @@ class RefineOptions:
     ----------
     outline_weight
         Of the outline beside the stain.
-    reach_um
-        Outlines farther apart than this do not pull.
+    reach_px
+        Outlines farther apart than this, in pixels of the level, do not pull.
     iterations
         At most.
     stretch
@@ -40,36 +41,15 @@ class RefineOptions:
     """
 
     outline_weight: float = 3.0
-    reach_um: float = 200.0
+    reach_px: float = 12.5
     iterations: int = 25
     stretch: float = 0.05
     stretch_weight: float = 0.03
 
 
-def refine(moving: Level, fixed: Level, start: Transform, options: RefineOptions) -> Transform | None:
-    """Refine a guess at one resolution.
-
-    Returns
-    -------
-    The refined map, or `None` if the sections slid off each other.
-    """
-    problem = _Problem.make(moving, fixed, options)
-    if problem is None:
-        return None
-    transform = start
-    for _ in range(options.iterations):
-        step = problem.step(transform)
-        if step is None:
-            return None
-        transform = transform.then(problem.as_transform(step))
-        if np.abs(step).max() * problem.radius_um < 0.02 * fixed.um:
-            break
-    return transform
-
-
 @dataclass(frozen=True, eq=False)
-class _Problem:
-    """Two levels, cropped to the fixed tissue, with the derivatives of the fixed pictures."""
+class Refiner:
+    """Two levels, cropped to the fixed tissue, and the derivatives of the fixed pictures; made once for many starts."""
 
     moving: Level
     fixed: Level
@@ -86,14 +66,16 @@ class _Problem:
     outline_slope: np.ndarray
 
     @classmethod
-    def make(cls, moving: Level, fixed: Level, options: RefineOptions) -> "_Problem | None":
+    def make(cls, moving: Level, fixed: Level, options: RefineOptions) -> "Refiner | None":
+        """Prepare a pair; `None` if one of the two has no tissue."""
         if not moving.mask.any() or not fixed.mask.any():
             return None
-        pad = int(2 * options.reach_um / fixed.um)
+        reach = options.reach_px * fixed.um
+        pad = int(2 * options.reach_px)
         rows, columns = np.nonzero(fixed.mask)
         top, left = max(0, rows.min() - pad), max(0, columns.min() - pad)
         here = np.s_[top : rows.max() + pad, left : columns.max() + pad]
-        outline = fixed.outline_um[here].clip(-options.reach_um, options.reach_um) / options.reach_um
+        outline = fixed.outline_um[here].clip(-reach, reach) / reach
         origin = (left * fixed.um + fixed.origin_um[0], top * fixed.um + fixed.origin_um[1])
         centre = np.array([columns.mean() - left + 0.5, rows.mean() - top + 0.5]) * fixed.um
         radius = float(np.sqrt(fixed.mask.sum() / np.pi)) * fixed.um
@@ -116,10 +98,22 @@ class _Problem:
             _slopes(outline, basis, radius / fixed.um)[band],
         )
 
-    def step(self, transform: Transform) -> np.ndarray | None:
+    def refine(self, start: Transform) -> Transform | None:
+        """Refine a guess; `None` if the sections slid off each other."""
+        transform = start
+        for _ in range(self.options.iterations):
+            step = self._step(transform)
+            if step is None:
+                return None
+            transform = transform.then(self._as_transform(step))
+            if np.abs(step).max() * self.radius_um < _SETTLED_PX * self.fixed.um:
+                break
+        return transform
+
+    def _step(self, transform: Transform) -> np.ndarray | None:
         """Take one Gauss-Newton step: shift in units of the radius, and four numbers of stretching and turning."""
         normal, gradient = self._prior(transform)
-        reach = self.options.reach_um
+        reach = self.options.reach_px * self.fixed.um
         off = self._drawn(self.moving.outline_um, transform, fill=-reach).ravel()[self.band].clip(-reach, reach) / reach
         off = off - self.outline
         # Tukey's weight: an outline that is a whole reach away is another edge
@@ -139,7 +133,7 @@ class _Problem:
             gradient += slope.T @ residual / len(both)
         return np.asarray(np.linalg.solve(normal + _RIDGE * np.eye(6), gradient))
 
-    def as_transform(self, step: np.ndarray) -> Transform:
+    def _as_transform(self, step: np.ndarray) -> Transform:
         """Read a step as a map of the fixed section's frame."""
         grow = step[2:].reshape(2, 2)
         return Transform(np.column_stack([np.eye(2) + grow, step[:2] * self.radius_um - grow @ self.centre_um]))

@@ -1,4 +1,4 @@
-"""Register a stack: every section to its neighbour and directly to the reference, whichever agrees better."""
+"""Register a stack: every section to its neighbours and to the reference, and all pairs solved together."""
 
 import warnings
 from collections.abc import Collection, Mapping
@@ -11,8 +11,7 @@ from insignia.core.errors import InputError, RegistrationWarning
 from insignia.core.progress import progress
 from insignia.data import Pose, SectionStack, Transform
 from insignia.spatial.registration.landmarks import from_landmarks
-from insignia.spatial.registration.pair import PairResult, register_pair
-from insignia.spatial.registration.views import View, view_of
+from insignia.spatial.registration.poses import Pairs, pose_all
 
 __all__ = ["STAGES", "register"]
 
@@ -31,9 +30,11 @@ def register(
 ) -> SectionStack:
     """Bring the sections of a stack into one frame, that of a reference section.
 
-    The tissue of each section is turned through the whole circle over that of another, every rotation is refined, and
-    the best must agree clearly better than the others do; a stage is kept only if it improves the agreement. Sections
-    without a picture are registered by the area that their spots cover.
+    Every section is registered to its two neighbours on the way to the reference and to the reference itself. The
+    tissue of one is turned through the whole circle over that of the other, every rotation is refined, and the best
+    must agree clearly better than the others do; a stage is kept only if it improves the agreement. Poses follow from
+    all convincing pairs at once, by least squares. Sections without a picture are registered by the area that their
+    spots cover.
 
     Parameters
     ----------
@@ -55,9 +56,11 @@ def register(
 
     Returns
     -------
-    The stack with a pose for every section: status ``"reference"``, ``"registered"``, ``"given"`` or ``"failed"``, and
-    quality figures: correlation within the overlap (``ncc``), ``iou``, ``scale_max``, ``scale_min``, ``margin`` over
-    the best other rotation, and ``inverse_um`` and ``cycle_um``, how far maps that should cancel carry a point.
+    The stack with a pose for every section: status ``"reference"``, ``"registered"``, ``"given"`` or ``"failed"`` with
+    a note that says why, and quality figures, of the pair that agrees best: correlation of haematoxylin within the
+    overlap (``ncc``), ``iou`` of the tissues, ``margin`` over the best wrong pose and ``outline_margin`` likewise for
+    the overlap alone, ``scale_max``, ``scale_min``, ``degrees``, ``is_mirrored``; ``inverse_um``, how far there and
+    back leads from a point; and ``cycle_um``, by how much the pairs of a section contradict each other.
 
     Raises
     ------
@@ -74,98 +77,47 @@ def register(
         raise InputError(f"stages are 'mask' and then any of 'ecc' and 'ants', found {tuple(stages)}.")
     fixed = _reference(stack, reference)
     given = _given(stack, transforms or {}, landmarks or {})
-    run = _Run(stack, fixed, frozenset(stages), mirrored)
-    poses = {fixed: Pose(Transform.identity(), "reference")}
-    poses |= {name: Pose(transform, "given") for name, transform in given.items() if name != fixed}
-    rest = [name for name in _outwards(stack, fixed) if name not in poses]
-    with progress("registering sections", len(rest), show=show_progress) as advance:
-        for name in rest:
-            poses[name] = run.pose(name, poses)
+    placed = {name: transform for name, transform in given.items() if name != fixed}
+    placed[fixed] = Transform.identity()
+    pairs = Pairs(stack, refined="ecc" in stages, mirrored=mirrored)
+    wanted = _wanted(stack, fixed, placed)
+    with progress("registering sections", len(wanted), show=show_progress) as advance:
+        for moving, other in wanted:
+            pairs.register(moving, other)
             advance(1)
-    failed = [name for name, pose in poses.items() if not pose.is_ok]
-    if failed:
-        warnings.warn(
-            RegistrationWarning(
-                f"{len(failed)} of {len(stack)} sections could not be registered: {', '.join(failed)}. Their best pose "
-                "agrees no better than wrong ones do. Look at the overlay figures; give transforms or landmarks, pass "
-                "mirrored=True if they may lie upside down, or leave them out."
-            ),
-            stacklevel=2,
-        )
+    poses = pose_all(pairs, placed, reference=fixed, deform="ants" in stages)
+    _warn(stack, poses)
     return stack.with_sections({name: replace(stack[name], pose=pose) for name, pose in poses.items()})
 
 
-class _Run:
-    """Registered pairs of one stack, each computed once."""
-
-    def __init__(self, stack: SectionStack, reference: str, stages: frozenset[str], mirrored: bool) -> None:
-        self.stack, self.reference, self.stages, self.mirrored = stack, reference, stages, mirrored
-        self._views: dict[str, View] = {}
-
-    def pose(self, name: str, poses: Mapping[str, Pose]) -> Pose:
-        """Find the pose of a section from its placed neighbour and from the reference."""
-        neighbour = self._neighbour(name, poses)
-        direct = self.pair(name, self.reference)
-        candidates = [(direct, direct.transform, self.reference)]
-        if neighbour != self.reference and poses[neighbour].is_ok:
-            chained = self.pair(name, neighbour)
-            candidates.append((chained, chained.transform.then(poses[neighbour].transform), neighbour))
-        convincing = [one for one in candidates if one[0].is_convincing]
-        pair, transform, to = max(convincing or candidates, key=lambda one: one[0].margin)
-        quality = self._quality(name, to, pair)
-        if len(candidates) > 1:
-            points = self._view(name).centre_um + self._view(name).radius_um * _CROSS
-            apart = candidates[0][1].apply(points) - candidates[1][1].apply(points)
-            quality["cycle_um"] = float(np.linalg.norm(apart, axis=1).mean())
-        status = "registered" if convincing else "failed"
-        stage = pair.stage
-        if "ants" in self.stages and convincing:
-            from insignia.spatial.registration.ants import deform
-
-            deformed = deform(self.stack[name], self.stack[to], pair.transform)
-            if deformed is not None:
-                transform, stage = deformed.then(poses[to].transform), "ants"
-        return Pose(transform, status, stage=stage, quality=quality)
-
-    def pair(self, moving: str, fixed: str) -> PairResult:
-        """Register two sections."""
-        first, second = self._view(moving), self._view(fixed)
-        if (first.stain is None) != (second.stain is None):
-            # a picture's tissue and the area of spots are not the same thing: compare what both have
-            first, second = (replace(view, stain=None) for view in (first, second))
-        return register_pair(first, second, refined="ecc" in self.stages, both_sides=self.mirrored)
-
-    def _quality(self, name: str, to: str, pair: PairResult) -> dict[str, float]:
-        largest, smallest = pair.transform.scales
-        back = register_pair(self._view(to), self._view(name), start=pair.transform.inverse())
-        view = self._view(name)
-        points = view.centre_um + view.radius_um * _CROSS
-        there = back.transform.apply(pair.transform.apply(points))
-        return {
-            "ncc": pair.agreement.ncc,
-            "iou": pair.agreement.iou,
-            "margin": pair.margin,
-            "ncc_margin": pair.ncc_margin,
-            "iou_margin": pair.iou_margin,
-            "scale_max": largest,
-            "scale_min": smallest,
-            "degrees": pair.transform.degrees,
-            "inverse_um": float(np.linalg.norm(there - points, axis=1).mean()),
-            "is_mirrored": float(pair.transform.is_mirrored),
-        }
-
-    def _neighbour(self, name: str, poses: Mapping[str, Pose]) -> str:
-        order = self.stack.names
-        placed = [other for other in order if other in poses and poses[other].is_ok]
-        return min(placed, key=lambda other: abs(order.index(other) - order.index(name)))
-
-    def _view(self, name: str) -> View:
-        if name not in self._views:
-            self._views[name] = view_of(self.stack[name], self.stack.pitch_um)
-        return self._views[name]
+def _wanted(stack: SectionStack, reference: str, placed: Collection[str]) -> list[tuple[str, str]]:
+    """Pair each section with its two neighbours towards the reference and with the reference itself."""
+    order = stack.names
+    centre = order.index(reference)
+    wanted = []
+    for place, name in enumerate(order):
+        if name in placed:
+            continue
+        step = 1 if place < centre else -1
+        partners = {place + step, place + 2 * step if abs(place - centre) > 1 else place + step, centre}
+        # given poses on the far side may be nearer than the reference
+        partners |= {order.index(other) for other in placed if abs(order.index(other) - place) <= 2}
+        wanted += [(name, order[partner]) for partner in sorted(partners)]
+    return wanted
 
 
-_CROSS = np.array([[0.5, 0.0], [-0.5, 0.0], [0.0, 0.5], [0.0, -0.5]])
+def _warn(stack: SectionStack, poses: Mapping[str, Pose]) -> None:
+    failed = [f"{name} ({pose.note})" for name, pose in poses.items() if not pose.is_ok]
+    if not failed:
+        return
+    warnings.warn(
+        RegistrationWarning(
+            f"{len(failed)} of {len(stack)} sections could not be registered: {', '.join(failed)}. Their poses are the "
+            "best that were found and must not be trusted. Look at the overlay figures; give transforms or landmarks, "
+            "pass mirrored=True if sections may lie upside down, or leave them out."
+        ),
+        stacklevel=3,
+    )
 
 
 def _reference(stack: SectionStack, reference: str | None) -> str:
@@ -173,12 +125,6 @@ def _reference(stack: SectionStack, reference: str | None) -> str:
         return stack[reference].name
     candidates = stack.measured or stack.names
     return candidates[len(candidates) // 2]
-
-
-def _outwards(stack: SectionStack, reference: str) -> list[str]:
-    """Order the sections by their distance in the series from the reference."""
-    place = stack.names.index(reference)
-    return sorted(stack.names, key=lambda name: abs(stack.names.index(name) - place))
 
 
 def _given(

@@ -12,8 +12,8 @@ def registration_table(stack: SectionStack) -> pd.DataFrame:
 
     Returns
     -------
-    Indexed by section: ``z_um``, ``status``, ``stage``, and the quality figures of `insignia.spatial.register`; NaN
-    where a figure does not apply.
+    Indexed by section: ``z_um``, ``status``, ``stage``, the quality figures of `insignia.spatial.register`, NaN where
+    a figure does not apply, and ``note``, which says why a section failed.
     """
     rows = {
         section.name: {
@@ -21,7 +21,9 @@ def registration_table(stack: SectionStack) -> pd.DataFrame:
             "status": "not registered" if section.pose is None else section.pose.status,
             "stage": "" if section.pose is None else section.pose.stage,
             **({} if section.pose is None else section.pose.quality),
+            "note": "" if section.pose is None else section.pose.note,
         }
         for section in stack
     }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("section")
+    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("section")
+    return table[[*table.columns.drop("note"), "note"]]

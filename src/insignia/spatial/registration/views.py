@@ -19,6 +19,9 @@ WORKING_UM: Final = 8.0
 _BROAD: Final = 0.35
 """In radii of the tissue: what changes more slowly is taken out of the stain."""
 
+_HIDDEN_UM: Final = 12.0
+"""Blur under which single nuclei cannot be mistaken for ink."""
+
 _STAINS: Final = np.array([[0.65, 0.70, 0.29], [0.07, 0.99, 0.11], [0.27, 0.57, 0.78]])
 """Optical density of haematoxylin, eosin and DAB in red, green and blue: Ruifrok & Johnston 2001."""
 
@@ -39,6 +42,8 @@ class Level:
         (rows, columns) float32, distance to the outline of the tissue, positive inside.
     stain
         (rows, columns) float32, smoothed haematoxylin, standardised over the tissue; `None` without a picture.
+    inner
+        (rows, columns) where the stain can be compared: tissue without its border and without what hides it.
     """
 
     um: float
@@ -46,13 +51,7 @@ class Level:
     mask: np.ndarray
     outline_um: np.ndarray
     stain: np.ndarray | None
-
-    @cached_property
-    def inner(self) -> np.ndarray:
-        """Tissue without its border, (rows, columns)."""
-        import cv2
-
-        return np.asarray(cv2.erode(self.mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0)
+    inner: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +70,8 @@ class View:
         (rows, columns) whether there is tissue.
     stain
         (rows, columns) float32 haematoxylin; `None` without a picture.
+    hidden
+        (rows, columns) tissue under ink, folds and dirt; `None` without a picture.
     """
 
     name: str
@@ -78,6 +79,7 @@ class View:
     origin_um: tuple[float, float]
     mask: np.ndarray
     stain: np.ndarray | None
+    hidden: np.ndarray | None = None
 
     @cached_property
     def centre_um(self) -> np.ndarray:
@@ -94,22 +96,29 @@ class View:
         """Average to a resolution, and smooth the stain over the tissue only."""
         import cv2
 
-        size = [max(1, round(n * self.um / um)) for n in self.mask.shape[::-1]]
-        share = cv2.resize(self.mask.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+        share = self._shrunk(self.mask, um)
         mask = share > 0.5
-        stain = None
-        if self.stain is not None and mask.any():
-            blur = blur_um / um
-            weight = cv2.GaussianBlur(share, (0, 0), blur)
-            stain = cv2.resize(self.stain, size, interpolation=cv2.INTER_AREA)
-            stain = cv2.GaussianBlur(stain * share, (0, 0), blur) / np.maximum(weight, 1e-3)
-            # the slow part of a stain is as often a wash or a lamp as it is tissue
-            broad = _BROAD * self.radius_um / um
-            wide = cv2.GaussianBlur(share, (0, 0), broad)
-            stain = stain - cv2.GaussianBlur(stain * share, (0, 0), broad) / np.maximum(wide, 1e-3)
-            stain = ((stain - stain[mask].mean()) / (stain[mask].std() + 1e-6)).clip(-4, 4)
-            stain[weight <= 0.05] = 0
-        return Level(um, self.origin_um, mask, _outline(mask, um), stain)
+        if self.stain is None or not mask.any():
+            return Level(um, self.origin_um, mask, _outline(mask, um), None, _eroded(mask))
+        seen = share if self.hidden is None else self._shrunk(self.mask & ~self.hidden, um)
+        blur, broad = blur_um / um, _BROAD * self.radius_um / um
+        weight = cv2.GaussianBlur(seen, (0, 0), blur)
+        stain = self._shrunk(self.stain, um)
+        fine = cv2.GaussianBlur(stain * seen, (0, 0), blur) / np.maximum(weight, 1e-3)
+        # the slow part of a stain is as often a wash or a lamp as it is tissue
+        slow = _slowly(stain * seen, broad) / np.maximum(_slowly(seen, broad), 1e-3)
+        stain = fine - slow
+        inner = _eroded(mask & (seen > 0.5))
+        known = inner if inner.any() else mask
+        stain = ((stain - stain[known].mean()) / (stain[known].std() + 1e-6)).clip(-4, 4)
+        stain[weight <= 0.05] = 0
+        return Level(um, self.origin_um, mask, _outline(mask, um), stain, inner)
+
+    def _shrunk(self, picture: np.ndarray, um: float) -> np.ndarray:
+        import cv2
+
+        size = [max(1, round(n * self.um / um)) for n in self.mask.shape[::-1]]
+        return np.asarray(cv2.resize(picture.astype(np.float32), size, interpolation=cv2.INTER_AREA))
 
 
 def view_of(section: Section, pitch_um: float) -> View:
@@ -132,7 +141,8 @@ def view_of(section: Section, pitch_um: float) -> View:
             f"No tissue was found on the picture of section {section.name!r}. Look at it; give its transform, or leave "
             "the picture out to register by its spots."
         )
-    return View(section.name, um, (0.0, 0.0), mask, _haematoxylin(rgb, mask))
+    stain = _haematoxylin(rgb, mask)
+    return View(section.name, um, (0.0, 0.0), mask, stain, _hidden(stain, mask, um))
 
 
 def _spot_view(section: Section, pitch_um: float) -> View:
@@ -159,6 +169,35 @@ def _haematoxylin(rgb: np.ndarray, mask: np.ndarray) -> np.ndarray:
     density = -np.log((rgb.astype(np.float32) + 1) / (np.maximum(slide, 64).astype(np.float32) + 1))
     unmix = np.linalg.inv(_STAINS / np.linalg.norm(_STAINS, axis=1, keepdims=True)).astype(np.float32)
     return np.ascontiguousarray((density @ unmix)[..., 0])
+
+
+def _hidden(stain: np.ndarray, mask: np.ndarray, um: float) -> np.ndarray:
+    """Find what is far denser than the rest of the tissue: ink, folds, dirt and dried rims; with a border."""
+    import cv2
+
+    blur = max(_HIDDEN_UM / um, 0.5)
+    weight = np.maximum(cv2.GaussianBlur(mask.astype(np.float32), (0, 0), blur), 0.1)
+    smooth = cv2.GaussianBlur(stain * mask, (0, 0), blur) / weight
+    middle, high = np.percentile(smooth[mask], [50, 90])
+    dense = mask & (smooth > high + 4 * (high - middle))
+    border = 2 * round(_HIDDEN_UM / um) + 1
+    return np.asarray(cv2.dilate(dense.astype(np.uint8), np.ones((border, border), np.uint8)) > 0)
+
+
+def _slowly(picture: np.ndarray, sigma: float) -> np.ndarray:
+    """Blur widely; at a lower resolution, where it costs little and changes nothing."""
+    import cv2
+
+    step = max(1, int(sigma / 4))
+    size = [max(1, n // step) for n in picture.shape[::-1]]
+    small = cv2.GaussianBlur(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), (0, 0), sigma / step)
+    return np.asarray(cv2.resize(small, picture.shape[::-1], interpolation=cv2.INTER_LINEAR))
+
+
+def _eroded(mask: np.ndarray) -> np.ndarray:
+    import cv2
+
+    return np.asarray(cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0)
 
 
 def _outline(mask: np.ndarray, um: float) -> np.ndarray:

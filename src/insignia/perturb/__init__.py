@@ -4,11 +4,23 @@ import insignia.perturb.predictors  # noqa: F401 - registers
 from insignia.perturb.check import ScreenSummary, check
 from insignia.perturb.contract import Effect, Predictor, predictors
 from insignia.perturb.evaluation import METRICS, Scoreboard, benchmark
+from insignia.perturb.priors import (
+    MatchedPriors,
+    from_gene_sets,
+    load_priors,
+    match_priors,
+    read_embedding,
+    read_gene_sets,
+    read_priors,
+    read_string,
+    save_priors,
+)
 from insignia.perturb.programs import Programs, annotate_programs, induce_programs, program_sources, report_programs
 
 __all__ = [
     "METRICS",
     "Effect",
+    "MatchedPriors",
     "Predictor",
     "Programs",
     "Scoreboard",
@@ -16,8 +28,16 @@ __all__ = [
     "annotate_programs",
     "benchmark",
     "check",
+    "from_gene_sets",
     "induce_programs",
+    "load_priors",
+    "match_priors",
     "predictors",
     "program_sources",
+    "read_embedding",
+    "read_gene_sets",
+    "read_priors",
+    "read_string",
     "report_programs",
+    "save_priors",
 ]

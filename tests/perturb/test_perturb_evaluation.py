@@ -1,19 +1,22 @@
 """The harness: what it takes away, what stands in every table, and what its figures are."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.sparse import csr_matrix
 
 from insignia.core.errors import InputError
 from insignia.data import Split, simulate_screen
+from insignia.data.condition import Condition
+from insignia.data.gene_priors import GeneEmbedding, GenePriors
 from insignia.data.perturbation_splits import combo_split
 from insignia.perturb import Effect, Predictor, predictors
 from insignia.perturb.effects import group_effects
-from insignia.perturb.evaluation import BASELINES, Scoreboard, benchmark
-from insignia.perturb.evaluation.metrics import discrimination, mean_figures
-from insignia.perturb.evaluation.yardstick import Measured, divide_controls
+from insignia.perturb.evaluation import BASELINES, METRICS, Scoreboard, benchmark
+from insignia.perturb.evaluation.yardstick import divide_controls
 
 
 @pytest.fixture(scope="module")
@@ -119,9 +122,9 @@ def test_an_embedding_is_shuffled_for_the_control(screen, split):
 def test_controls_are_divided_only_where_they_are_few(screen):
     rest, reference, divided = divide_controls(screen.data, rng=np.random.default_rng(0))
     assert divided == ("context1",)
-    assert len(reference["context1"]) == 60
+    assert reference["context1"].shape[0] == 60
     kept = {tuple(row) for row in rest.expression[rest.controls("context1")].toarray()}
-    assert not kept & {tuple(row) for row in reference["context1"]}
+    assert not kept & {tuple(row) for row in reference["context1"].toarray()}
 
 
 def test_shared_controls_flatter_and_divided_ones_do_not():
@@ -142,35 +145,84 @@ def test_shared_controls_flatter_and_divided_ones_do_not():
     assert honest.mean() < 0.3
 
 
-def test_figures_of_the_mean_are_what_they_say():
-    rng = np.random.default_rng(0)
-    truth, guess, mean = rng.normal(size=(3, 50))
-    order = np.arange(20)
-    measured = Measured(None, "c", np.zeros((2, 50)), truth, order)
-    yardstick = type("Y", (), {"perturbed_mean": mean})
-    found = mean_figures(guess, measured, yardstick)
-    assert found["l2"] == pytest.approx(np.sqrt(((guess - truth) ** 2).sum()))
-    assert found["pearson_delta"] == pytest.approx(np.corrcoef(guess, truth)[0, 1])
-    assert found["pearson_from_mean"] == pytest.approx(np.corrcoef(guess - mean, truth - mean)[0, 1])
-    assert found["direction"] == pytest.approx((guess * truth > 0)[:20].mean())
-    perfect = mean_figures(truth, measured, yardstick)
-    assert perfect["l2"] == 0
-    assert perfect["direction"] == 1
-    assert np.isnan(mean_figures(mean, measured, yardstick)["pearson_from_mean"])
-
-
-def test_discrimination_is_one_for_the_truth_and_a_half_for_a_constant():
-    rng = np.random.default_rng(0)
-    measured = [Measured(None, "c", np.zeros((2, 9)), delta, None) for delta in rng.normal(size=(6, 9))]
-    truth = [one.delta for one in measured]
-    np.testing.assert_array_equal(discrimination(truth, measured, metric="cityblock"), np.ones(6))
-    constant = discrimination([np.ones(9)] * 6, measured, metric="cosine")
-    assert constant.mean() == pytest.approx(0.5)
-
-
 def test_files_hold_what_the_table_says(screen, split, tmp_path):
     found = board(screen, split, methods=())
-    paths = found.write(tmp_path / "out")
-    assert [path.name for path in paths] == ["predictions.csv", "scoreboard.csv", "scoreboard.json"]
+    names = [path.name for path in found.write(tmp_path / "out")]
+    assert names == ["predictions.csv", "scoreboard.csv", "differences.csv", "scoreboard.json", "scoreboard.md"]
     assert found.record()["about"]["split_hash"] == split.fingerprint
-    assert "ridge_onehot" in str(found)
+    json.loads((tmp_path / "out" / "scoreboard.json").read_text())
+    written = pd.read_csv(tmp_path / "out" / "scoreboard.csv").set_index(["stratum", "role", "method"])
+    assert set(METRICS) <= set(written.columns)
+    np.testing.assert_allclose(written["l2"], found.summary()["l2"].reindex(written.index))
+    page = (tmp_path / "out" / "scoreboard.md").read_text()
+    assert "## seen 2 of 2" in page
+    assert page.rstrip().splitlines()[-1] == found.winner()
+
+
+def test_the_last_line_says_who_wins_even_if_it_is_a_baseline(screen, split):
+    truth = {"truth": Knowing(screen.replicate), "nothing": Peeking()}
+    last = str(board(screen, split, methods=truth, shuffled=0)).splitlines()[-1]
+    assert "seen 1 of 2: truth" in last
+    last = str(board(screen, split, methods={"nothing": Peeking()}, shuffled=0)).splitlines()[-1]
+    assert last.startswith("Who wins by l2:")
+    assert "seen 2 of 2: the baseline ridge_onehot" in last
+    assert "against nothing" in last
+
+
+def test_a_replicate_to_learn_from_has_its_own_controls_and_is_the_ceiling(screen, split):
+    spy = Peeking()
+    found = board(screen, split, methods={"spy": spy}, shuffled=0, learn_from=screen.replicate)
+    assert len(spy.data.controls("context1")) == 120
+    mine = {tuple(row) for row in screen.replicate.expression.toarray()}
+    assert all(tuple(row) in mine for row in spy.data.expression[:50].toarray())
+    assert not {str(one) for one in spy.data.conditions} & set(split.test)
+    table = found.summary()
+    for stratum in ("unseen single", "seen 2 of 2"):
+        of = table.loc[stratum]["l2"]
+        # another full measurement is less noisy than half of one
+        assert of["ceiling", "the other measurement"] < of["ceiling", "half against half"]
+        assert of["ceiling", "the other measurement"] < of["baseline"].min()
+    other = replace(screen.replicate, genes=tuple(reversed(screen.data.genes)))
+    with pytest.raises(InputError, match="need the same genes in the same order"):
+        board(screen, split, methods=(), learn_from=other)
+
+
+def test_the_ceiling_and_the_mean_are_the_ends_of_the_dynamic_range(screen, split):
+    truth = {"truth": Knowing(screen.replicate), "mean": predictors["perturbed_mean"]()}
+    found = board(screen, split, methods=truth, shuffled=0, learn_from=screen.replicate)
+    table = found.dynamic_range("l2")["fraction"]
+    assert table["seen 2 of 2", "baseline", "perturbed_mean"] == 0
+    assert table["seen 2 of 2", "method", "mean"] == pytest.approx(0, abs=1e-9)
+    assert table["seen 2 of 2", "method", "truth"] == pytest.approx(1, abs=0.1)
+    assert "ceiling" not in table.index.get_level_values("role")
+
+
+def test_strata_are_never_mixed(screen, split):
+    rows = board(screen, split, methods=()).rows
+    spoilt = rows.assign(l2=rows["l2"].where(rows["stratum"] != "unseen single", 1e6))
+    before, after = Scoreboard(rows).summary(["l2"]), Scoreboard(spoilt).summary(["l2"])
+    for stratum in ("seen 1 of 2", "seen 2 of 2"):
+        pd.testing.assert_frame_equal(before.loc[stratum], after.loc[stratum])
+
+
+def test_genes_without_an_embedding_are_flagged_and_break_nothing(screen, split):
+    embedding = screen.priors.embedding
+    unseen = [Condition.parse(unit).genes[0] for unit in split.test if "+" not in unit]
+    kept = [i for i, gene in enumerate(embedding.genes) if gene != unseen[0]]
+    fewer = GeneEmbedding(tuple(embedding.genes[i] for i in kept), embedding.matrix[kept], "fewer")
+    found = benchmark(
+        screen.data, split, priors=GenePriors(embedding=fewer), seeds=(0,),
+        methods={"strict": predictors["ridge_embedding"]()}, shuffled=0, show_progress=False,
+    )  # fmt: skip
+    rows = found.rows.set_index(["method", "condition"])
+    assert rows.loc[("ridge_embedding", unseen[0]), "status"] == "fallback"
+    assert rows.loc[("strict", unseen[0]), "status"] == "none"
+    assert unseen[0] in rows.loc[("strict", unseen[0]), "note"]
+    assert found.about["perturbed_genes_with_embedding"] == "11 of 12"
+
+
+def test_shuffled_controls_are_as_many_as_asked_for(screen, split):
+    found = board(screen, split, methods={"ridge": predictors["ridge_embedding"]()}, shuffled=3)
+    control = found.rows.query("role == 'control' and stratum == 'unseen single'")
+    assert control["seed"].nunique() == 3
+    assert control.groupby("seed")["l2"].mean().nunique() == 3

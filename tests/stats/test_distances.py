@@ -62,3 +62,19 @@ def test_samples_of_one_distribution_are_about_zero_apart_and_a_shift_is_seen():
 def test_one_point_is_refused():
     with pytest.raises(InputError, match="at least two points"):
         energy_distance(np.zeros((1, 2)), np.zeros((3, 2)))
+
+
+def test_agreement_with_pot_and_geomloss(samples):
+    """Their sums hold pairs of a point with itself; geomloss halves the energy distance."""
+    ot = pytest.importorskip("ot", reason="POT is an optional oracle")
+    geomloss = pytest.importorskip("geomloss", reason="geomloss is an optional oracle")
+    import torch
+
+    first, second = samples
+    n, m = len(first), len(second)
+    d = {name: ot.dist(a, b, metric="euclidean") for name, (a, b) in
+         {"ab": (first, second), "a": (first, first), "b": (second, second)}.items()}  # fmt: skip
+    unbiased = 2 * d["ab"].mean() - d["a"].sum() / (n * (n - 1)) - d["b"].sum() / (m * (m - 1))
+    assert energy_distance(first, second) == pytest.approx(unbiased, rel=1e-9)
+    biased = 2 * float(geomloss.SamplesLoss("energy")(*map(torch.from_numpy, samples)))
+    assert biased == pytest.approx(2 * d["ab"].mean() - d["a"].mean() - d["b"].mean(), rel=1e-4)

@@ -2,14 +2,17 @@
 
 from insignia.stats.accuracy import column_correlation, mse_skill, variance_ratio
 from insignia.stats.autocorrelation import morans_i, neighbour_weights
+from insignia.stats.differential import Moments, moments, welch_test
 from insignia.stats.distances import energy_distance, energy_distance_sq, mmd_rbf
 from insignia.stats.hits import cutoff, rules
 from insignia.stats.intervals import coverage_by_bin, interval_coverage
 from insignia.stats.metrics import auroc
 from insignia.stats.paired import PairedTest, paired_test
 from insignia.stats.reliability import spearman_brown, thinning_reliability
+from insignia.stats.weighted import share_farther, squared_score_weights, weighted_mse, weighted_skill
 
 __all__ = [
+    "Moments",
     "PairedTest",
     "auroc",
     "column_correlation",
@@ -19,12 +22,18 @@ __all__ = [
     "energy_distance_sq",
     "interval_coverage",
     "mmd_rbf",
+    "moments",
     "morans_i",
     "mse_skill",
     "neighbour_weights",
     "paired_test",
     "rules",
+    "share_farther",
     "spearman_brown",
+    "squared_score_weights",
     "thinning_reliability",
     "variance_ratio",
+    "weighted_mse",
+    "weighted_skill",
+    "welch_test",
 ]

@@ -3,22 +3,19 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 
-from insignia.core.errors import InputError
 from insignia.core.progress import progress
-from insignia.data.condition import Condition
 from insignia.data.gene_priors import GeneEmbedding, GenePriors
 from insignia.data.perturbation import PerturbationData
-from insignia.data.perturbation_splits import check_leaks, stratum
 from insignia.data.splits import Split
 from insignia.perturb.contract import Predictor, predictors
-from insignia.perturb.effects import group_effects
-from insignia.perturb.evaluation.metrics import cell_figures, discrimination, mean_figures
+from insignia.perturb.evaluation.ceiling import ceiling_rows
+from insignia.perturb.evaluation.job import Job, prepare
 from insignia.perturb.evaluation.scoreboard import Scoreboard
-from insignia.perturb.evaluation.yardstick import Measured, Yardstick, divide_controls
 
 __all__ = ["BASELINES", "benchmark"]
 
@@ -33,18 +30,15 @@ BASELINES = (
     "knn_embedding",
     "pairwise_ridge",
 )
-_CELLS = 200
 
 
 @dataclass(frozen=True, eq=False)
-class _Job:
-    train: PerturbationData
-    sources: dict[str, np.ndarray]
-    offsets: dict[str, np.ndarray]
-    measured: tuple[Measured, ...]
-    strata: tuple[str, ...]
-    yardstick: Yardstick
-    notes: tuple[str, ...]
+class _Run:
+    role: str
+    label: str
+    predictor: Predictor
+    priors: GenePriors | None
+    seed: int
 
 
 def benchmark(
@@ -54,15 +48,15 @@ def benchmark(
     methods: Sequence[str] | Mapping[str, Predictor] = ("flow",),
     priors: GenePriors | None = None,
     seeds: Sequence[int] = (0, 1, 2),
-    shuffled: bool = True,
+    shuffled: int = 1,
+    learn_from: PerturbationData | None = None,
     show_progress: bool | None = None,
 ) -> Scoreboard:
     """Fit methods and baselines on the training side of a split, and score them on its test side.
 
     All cells of test conditions are taken away before anything is fitted. In contexts with fewer than 1,000 controls
     half of them are kept from the predictors and serve as the reference of effects, so that truth and prediction share
-    no noise. Methods that read an embedding are run once more with its rows shuffled. Half of each test condition
-    against the other half is the ceiling.
+    no noise. Half of each test condition against the other half is the ceiling.
 
     Parameters
     ----------
@@ -71,132 +65,93 @@ def benchmark(
     split
         Train and test conditions, by their text.
     methods
-        Registered predictors, or predictors by label; the baselines always stand beside them.
+        Registered predictors, or predictors by label; the baselines always stand beside them. A gene without an
+        embedding is not answered by a method that refuses it, and by baselines with the mean, flagged.
     priors
         Embedding of the perturbed genes and the like.
     seeds
         Seeds to run the methods on; baselines have nothing random.
     shuffled
-        Whether to run the shuffled control.
+        How many times each method is run with shuffled rows of the embedding, as a control.
+    learn_from
+        Another measurement of the same genes to learn from, such as a replicate; each then keeps its own controls, and
+        what this one measured of the test conditions stands as the ceiling.
     show_progress
         `None` shows a bar when standard error is a terminal.
 
     Raises
     ------
     InputError
-        No test condition has cells, or a test condition is among the training cells.
+        No test condition has cells, the two measurements differ in genes, or a test condition is among the training
+        cells.
     """
-    job = _prepare(data, split, seed=seeds[0])
-    chosen = methods if isinstance(methods, Mapping) else {name: predictors[name]() for name in methods}
-    runs: list[tuple[str, str, Predictor, GenePriors | None, int]] = []
+    job = prepare(data, split, learn_from=learn_from, seed=seeds[0])
+    runs = [*_baseline_runs(priors, seeds[0]), *_method_runs(methods, priors, seeds, int(shuffled))]
+    rows: list[dict[str, object]] = []
+    about: dict[str, dict[str, Any]] = {"seconds_fit": {}, "seconds_predict": {}, "described": {}}
+    with progress("fitting and scoring predictors", len(runs), show=show_progress) as advance:
+        for run in runs:
+            rows += _carry_out(job, run, about)
+            advance(1)
+    rows += ceiling_rows(job, rng=np.random.default_rng(seeds[0]))
+    return Scoreboard(pd.DataFrame(rows), job.notes, _settings(job, split, priors, seeds) | about)
+
+
+def _baseline_runs(priors: GenePriors | None, seed: int) -> list[_Run]:
+    runs = []
     for name in BASELINES:
         predictor = predictors[name]()
-        if not predictor.needs_embedding or (priors is not None and priors.embedding is not None):
-            runs.append(("baseline", name, predictor, priors, seeds[0]))
+        if predictor.needs_embedding:
+            if priors is None or priors.embedding is None:
+                continue
+            predictor = cast("Any", predictors[name])(on_missing="mean")
+        runs.append(_Run("baseline", name, predictor, priors, seed))
+    return runs
+
+
+def _method_runs(
+    methods: Sequence[str] | Mapping[str, Predictor], priors: GenePriors | None, seeds: Sequence[int], shuffled: int
+) -> list[_Run]:
+    chosen = methods if isinstance(methods, Mapping) else {name: predictors[name]() for name in methods}
+    runs = []
     for label, predictor in chosen.items():
         if label in BASELINES:
             continue
-        runs += [("method", label, predictor, priors, seed) for seed in seeds]
-        if shuffled and priors is not None and priors.embedding is not None:
-            runs.append(("control", f"{label}, shuffled embedding", predictor, _shuffled(priors, seeds[0]), seeds[0]))
-    rows, seconds = [], {}
-    with progress("fitting and scoring predictors", len(runs), show=show_progress) as advance:
-        for role, label, predictor, known, seed in runs:
-            started = perf_counter()
-            predictor.fit(job.train, priors=known, seed=seed, show_progress=False)
-            rows += _score(job, predictor, role=role, label=label, seed=seed)
-            seconds[f"{label}, seed {seed}"] = round(perf_counter() - started, 2)
-            advance(1)
-    rows += _ceiling(job, np.random.default_rng(seeds[0]))
-    about = {"split": split.name, "split_hash": split.fingerprint, "seeds": list(seeds), "seconds": seconds}
-    return Scoreboard(pd.DataFrame(rows), job.notes, about)
+        runs += [_Run("method", label, predictor, priors, seed) for seed in seeds]
+        if priors is not None and priors.embedding is not None:
+            control = f"{label}, shuffled embedding"
+            order = [seeds[i] if i < len(seeds) else max(seeds) + 1 + i for i in range(shuffled)]
+            runs += [_Run("control", control, predictor, _shuffled(priors, seed), seed) for seed in order]
+    return runs
 
 
-def _prepare(data: PerturbationData, split: Split, *, seed: int) -> _Job:
-    rng = np.random.default_rng(seed)
-    test = {Condition.parse(unit) for unit in split.test}
-    groups = [(condition, context) for condition, context in data.groups if condition in test]
-    if not groups:
-        raise InputError(f"None of the {len(test)} test conditions of split {split.name!r} has cells in this screen.")
-    rest, reference, divided = divide_controls(data, rng=rng)
-    train = rest.without(sorted(test, key=str))
-    check_leaks(split, train)
-    effects = group_effects(train)
-    yardstick = Yardstick.make(train, effects, reference, seed=seed)
-    cells = [np.asarray(data.expression[data.rows(*group)].toarray()) for group in groups]
-    measured = tuple(yardstick.measure(*group, found) for group, found in zip(groups, cells, strict=True))
-    contexts = sorted({context for _, context in groups})
-    offsets = {
-        context: train.mean(train.controls(context)) - reference[context].mean(axis=0, dtype=np.float64)
-        for context in contexts
-    }
-    notes = [f"{context}: half of the controls are kept aside as reference of the effects" for context in divided]
-    return _Job(
-        train,
-        {context: _sources(train, context, rng) for context in contexts},
-        offsets,
-        measured,
-        tuple(stratum(condition, train.conditions) for condition, _ in groups),
-        yardstick,
-        tuple(notes),
-    )
-
-
-def _sources(train: PerturbationData, context: str, rng: np.random.Generator) -> np.ndarray:
-    rows = train.controls(context)
-    return np.asarray(train.expression[rng.permutation(rows)[:_CELLS]].toarray())
-
-
-def _score(job: _Job, predictor: Predictor, *, role: str, label: str, seed: int) -> list[dict[str, object]]:
-    rows: list[dict[str, object]] = []
-    answered: list[tuple[int, np.ndarray]] = []
-    for i, measured in enumerate(job.measured):
-        condition, context = measured.condition, measured.context
-        effect = predictor.effect(condition, context)
-        row = _row(job, i, role, label, seed) | {"status": effect.status}
-        if effect.status != "none":
-            source = job.sources[context]
-            cells = predictor.cells(condition, context, source, rng=np.random.default_rng(seed))
-            row |= mean_figures(effect.delta, measured, job.yardstick) | cell_figures(cells, measured, job.yardstick)
-            answered.append((len(rows), effect.delta))
-        rows.append(row)
-    if answered:
-        places, deltas = zip(*answered, strict=True)
-        known = [job.measured[place] for place in places]
-        for name, metric in (("pds_l1", "cityblock"), ("pds_cosine", "cosine")):
-            for place, share in zip(places, discrimination(deltas, known, metric=metric), strict=True):
-                rows[place][name] = share
+def _carry_out(job: Job, run: _Run, about: dict[str, dict[str, Any]]) -> list[dict[str, object]]:
+    started = perf_counter()
+    run.predictor.fit(job.train, priors=run.priors, seed=run.seed, show_progress=False)
+    fitted = perf_counter()
+    rows = job.score(run.predictor, role=run.role, label=run.label, seed=run.seed)
+    name = f"{run.label}, seed {run.seed}"
+    about["seconds_fit"][name] = round(fitted - started, 3)
+    about["seconds_predict"][name] = round(perf_counter() - fitted, 3)
+    about["described"][name] = run.predictor.describe()
     return rows
 
 
-def _row(job: _Job, i: int, role: str, label: str, seed: int) -> dict[str, object]:
-    measured = job.measured[i]
+def _settings(job: Job, split: Split, priors: GenePriors | None, seeds: Sequence[int]) -> dict[str, Any]:
+    genes = sorted({gene for one in job.measured for gene in one.condition.genes})
+    known = 0 if priors is None or priors.embedding is None else int(priors.embedding.rows(genes)[1].sum())
     return {
-        "role": role,
-        "method": label,
-        "seed": seed,
-        "condition": str(measured.condition),
-        "context": measured.context,
-        "stratum": job.strata[i],
-        "cells": len(measured.cells),
+        "split": split.name,
+        "split_hash": split.fingerprint,
+        "seeds": list(seeds),
+        "train_cells": len(job.train),
+        "test_cells": sum(one.n_cells for one in job.measured),
+        "test_conditions": len({one.condition for one in job.measured}),
+        "genes": len(job.data.genes),
+        "perturbed_genes_with_embedding": f"{known} of {len(genes)}",
+        "components": job.yardstick.latent.size,
+        "mmd_bandwidth": round(job.yardstick.bandwidth, 4),
     }
-
-
-def _ceiling(job: _Job, rng: np.random.Generator) -> list[dict[str, object]]:
-    """Score half of each test condition against its other half: what a second, smaller experiment would reach."""
-    halves, rows = [], []
-    for measured in job.measured:
-        order = rng.permutation(len(measured.cells))
-        halves.append([measured.cells[part] for part in np.array_split(order, 2)])
-    for i, (measured, (first, second)) in enumerate(zip(job.measured, halves, strict=True)):
-        if min(len(first), len(second)) < 2:
-            continue
-        truth = job.yardstick.measure(measured.condition, measured.context, second)
-        delta = first.mean(axis=0, dtype=np.float64) - job.yardstick.controls[measured.context].mean(axis=0)
-        delta = delta - job.offsets[measured.context]
-        figures = mean_figures(delta, truth, job.yardstick) | cell_figures(first, truth, job.yardstick)
-        rows.append(_row(job, i, "ceiling", "half against half", 0) | {"status": "ok"} | figures)
-    return rows
 
 
 def _shuffled(priors: GenePriors, seed: int) -> GenePriors:

@@ -35,6 +35,8 @@ def pyplot(monkeypatch):
     mpl.use("agg")
     from matplotlib import pyplot
 
+    # tests of other files may leave figures open
+    pyplot.close("all")
     shown = []
     monkeypatch.setattr(pyplot, "show", lambda: shown.append(True))
     pyplot.shown = shown

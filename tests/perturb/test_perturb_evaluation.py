@@ -12,7 +12,7 @@ from insignia.core.errors import InputError
 from insignia.data import Split, simulate_screen
 from insignia.data.condition import Condition
 from insignia.data.gene_priors import GeneEmbedding, GenePriors
-from insignia.data.perturbation_splits import combo_split
+from insignia.data.perturbation_splits import combo_split, unseen_context_split
 from insignia.perturb import Effect, Predictor, predictors
 from insignia.perturb.effects import group_effects
 from insignia.perturb.evaluation import BASELINES, METRICS, Scoreboard, benchmark
@@ -226,3 +226,20 @@ def test_shuffled_controls_are_as_many_as_asked_for(screen, split):
     control = found.rows.query("role == 'control' and stratum == 'unseen single'")
     assert control["seed"].nunique() == 3
     assert control.groupby("seed")["l2"].mean().nunique() == 3
+
+
+def test_an_unseen_context_is_a_stratum_of_its_own():
+    screen = simulate_screen(
+        n_genes=40, n_programs=6, n_perturbations=6, n_doubles=4, n_controls=40, cells_per_condition=10, n_contexts=2,
+        rng=0,
+    )  # fmt: skip
+    spy = Peeking()
+    split = unseen_context_split(screen.data, "context2")
+    found = benchmark(screen.data, split, methods={"spy": spy}, priors=screen.priors, seeds=(0,), shuffled=0)
+    assert {where for one, where in spy.data.groups if not one.is_control} == {"context1"}
+    assert len(spy.data.controls("context2"))
+    assert set(found.rows["stratum"]) == {"unseen context, seen single", "unseen context, seen 2 of 2"}
+    assert set(found.rows["context"]) == {"context2"}
+    additive = found.rows.query("method == 'additive' and role == 'baseline'")
+    assert set(additive["status"]) == {"ok"}
+    assert additive["l2"].notna().all()

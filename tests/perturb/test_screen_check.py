@@ -45,7 +45,7 @@ def test_with_a_split_the_strata_are_those_of_its_sides():
         ("test", "seen 0 of 2"): 1,
         ("test", "seen 1 of 2"): 1,
         ("train", "combined"): 1,
-        ("train", "single"): 1,
+        ("train", "single"): 2,
     }
     assert found.record()["strata"][0]["side"] == "test"
     assert "seen 1 of 2" in str(found)

@@ -24,6 +24,7 @@ from insignia.data.serial_options import DAMAGES, Handling, SerialOptions
 from insignia.data.serial_sections import simulate_donors, simulate_sections
 from insignia.data.serial_truth import SectionTruth, SimulatedStack, StackTruth
 from insignia.data.spatialdata_stack import to_spatialdata, write_spatialdata
+from insignia.data.split_file import read_split, read_splits, write_splits
 from insignia.data.splits import Split, k_fold, known_sections_each, leave_one_out
 from insignia.data.stack_folder import write_stack
 from insignia.data.tables import write_table
@@ -72,6 +73,8 @@ __all__ = [
     "leave_one_out",
     "read",
     "read_screen",
+    "read_split",
+    "read_splits",
     "read_stack",
     "read_stacks",
     "screen_readers",
@@ -87,6 +90,7 @@ __all__ = [
     "write_h5ad",
     "write_screen",
     "write_spatialdata",
+    "write_splits",
     "write_stack",
     "write_table",
 ]

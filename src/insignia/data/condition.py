@@ -28,8 +28,8 @@ class GenePerturbation:
     dose: float = 1.0
 
     def __post_init__(self) -> None:
-        if not self.gene or set("+:@") & set(self.gene + self.kind):
-            raise InputError(f"A perturbed gene needs a name without '+', ':' or '@', found {self.gene!r}.")
+        if not self.gene or set("+:@|") & set(self.gene + self.kind):
+            raise InputError(f"A perturbed gene needs a name without '+', ':', '@' or '|', found {self.gene!r}.")
         if not self.dose > 0:
             raise InputError(f"The dose of {self.gene} must be positive, found {self.dose}.")
 

@@ -1,7 +1,7 @@
 """Which conditions of a screen are learned from and which are predicted; with a check that nothing leaks."""
 
 from collections.abc import Iterable, Sequence
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import numpy as np
 
@@ -12,7 +12,22 @@ from insignia.data.splits import Split, k_fold
 
 T = TypeVar("T")
 
-__all__ = ["additive_split", "check_leaks", "combo_split", "single_folds", "stratum", "unseen_genes_split"]
+__all__ = [
+    "additive_split",
+    "check_leaks",
+    "combo_split",
+    "held_groups",
+    "parse_unit",
+    "single_folds",
+    "stratum",
+    "training_cells",
+    "unit_of",
+    "unseen_context_split",
+    "unseen_genes_split",
+]
+
+_IN: Final = " | "
+"""Stands in a unit between a condition and the one context that is meant; a unit without it means all contexts."""
 
 
 def additive_split(data: PerturbationData, *, share: float = 0.3, rng: int | np.random.Generator = 0) -> Split:
@@ -58,6 +73,53 @@ def single_folds(data: PerturbationData, k: int, *, rng: int | np.random.Generat
     return tuple(_split(fold.name, data, _touching(data, set(fold.test))) for fold in folds)
 
 
+def unseen_context_split(data: PerturbationData, contexts: Sequence[str]) -> Split:
+    """Hold out everything perturbed in some contexts; their control cells stay, since a prediction starts from them.
+
+    Raises
+    ------
+    InputError
+        A context is not there, or has nothing perturbed.
+    """
+    held = [contexts] if isinstance(contexts, str) else list(contexts)
+    groups = [group for group in data.groups if not group[0].is_control]
+    idle = [context for context in held if context not in {where for _, where in groups}]
+    if idle or not held:
+        raise InputError(
+            f"A context to hold out must have perturbed cells, and {', '.join(map(repr, idle)) or 'none'} has none; "
+            f"there are {', '.join(sorted({where for _, where in groups}))}."
+        )
+    units = {group: unit_of(*group) for group in groups}
+    train = tuple(unit for (_, where), unit in units.items() if where not in held)
+    if not train:
+        raise InputError("Holding out all contexts leaves no perturbed cells to learn from.")
+    test = tuple(unit for (_, where), unit in units.items() if where in held)
+    return Split(f"unseen context, {', '.join(held)}", train, test)
+
+
+def unit_of(condition: Condition, context: str) -> str:
+    """Write a condition in one context as a unit of a split."""
+    return f"{condition}{_IN}{context}"
+
+
+def parse_unit(unit: str) -> tuple[Condition, str | None]:
+    """Read a unit of a split: a condition, and the one context that is meant, `None` for all."""
+    text, mark, context = unit.partition(_IN)
+    return Condition.parse(text), context if mark else None
+
+
+def held_groups(data: PerturbationData, split: Split) -> list[tuple[Condition, str]]:
+    """Return the groups of cells on the test side of a split: condition and context."""
+    units = {parse_unit(unit) for unit in split.test}
+    return [group for group in data.groups if group in units or (group[0], None) in units]
+
+
+def training_cells(data: PerturbationData, split: Split) -> PerturbationData:
+    """Take all cells of the test side away; cells of conditions that the split does not name stay."""
+    gone = [data.rows(*group) for group in held_groups(data, split)]
+    return data.take(np.setdiff1d(np.arange(len(data)), np.concatenate(gone))) if gone else data
+
+
 def stratum(condition: Condition, train: Iterable[Condition]) -> str:
     """Name how much of a condition was seen in training: ``"unseen single"``, ``"seen 1 of 2"`` ...
 
@@ -79,8 +141,7 @@ def check_leaks(split: Split, train: PerturbationData) -> None:
     InputError
         A test condition, in whatever order its genes are written, has cells among those that are learned from.
     """
-    test = {Condition.parse(unit) for unit in split.test}
-    leaked = sorted({str(condition) for condition, _ in train.groups if condition in test})
+    leaked = sorted({str(condition) for condition, _ in held_groups(train, split)})
     if leaked:
         raise InputError(
             f"{len(leaked)} conditions of the test side of split {split.name!r} are among the training cells, e.g. "

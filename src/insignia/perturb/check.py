@@ -1,6 +1,5 @@
 """What a screen holds, and what can be asked of it: said before anything is learned."""
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +8,7 @@ import pandas as pd
 
 from insignia.data.condition import Condition
 from insignia.data.perturbation import PerturbationData
-from insignia.data.perturbation_splits import stratum
+from insignia.data.perturbation_splits import held_groups, stratum
 from insignia.data.splits import Split
 from insignia.genes import GeneVocabulary, match_genes
 
@@ -84,7 +83,7 @@ def check(data: PerturbationData, split: Split | None = None) -> ScreenSummary:
         "notes": list(data.notes),
     }
     warnings = _warnings(data, perturbed, sizes)
-    return ScreenSummary(facts, _contexts(data, sizes), _strata(perturbed, sizes, split), warnings)
+    return ScreenSummary(facts, _contexts(data, sizes), _strata(data, perturbed, sizes, split), warnings)
 
 
 def _contexts(data: PerturbationData, sizes: dict[tuple[Condition, str], int]) -> pd.DataFrame:
@@ -101,22 +100,32 @@ def _contexts(data: PerturbationData, sizes: dict[tuple[Condition, str], int]) -
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("context")
 
 
-def _strata(perturbed: list[Condition], sizes: dict[tuple[Condition, str], int], split: Split | None) -> pd.DataFrame:
+def _strata(
+    data: PerturbationData, perturbed: list[Condition], sizes: dict[tuple[Condition, str], int], split: Split | None
+) -> pd.DataFrame:
+    groups = [group for group in sizes if not group[0].is_control]
+    alone = [condition for condition in perturbed if len(condition.genes) == 1]
     if split is None:
-        alone = [condition for condition in perturbed if len(condition.genes) == 1]
-        sides = [("", one, "single" if len(one.genes) == 1 else _combination(one, alone)) for one in perturbed]
+        sides = ["" for _ in groups]
+        strata = ["single" if one in alone else _combination(one, alone) for one, _ in groups]
     else:
-        train = {Condition.parse(unit) for unit in split.train}
-        test = {Condition.parse(unit) for unit in split.test}
-        sides = [("test", one, stratum(one, train)) for one in perturbed if one in test]
-        sides += [("train", one, "single" if len(one.genes) == 1 else "combined") for one in perturbed if one in train]
-    cells: Counter[Condition] = Counter()
-    for (condition, _), size in sizes.items():
-        cells[condition] += size
-    table = pd.DataFrame([(side, name, 1, cells[one]) for side, one, name in sides])
-    table.columns = pd.Index(["side", "stratum", "conditions", "cells"])
+        held = held_groups(data, split)
+        train = [one for one, where in groups if (one, where) not in held]
+        sides = ["test" if group in held else "train" for group in groups]
+        strata = [
+            stratum(one, train) if side == "test" else "single" if one in alone else "combined"
+            for side, (one, _) in zip(sides, groups, strict=True)
+        ]
+    table = pd.DataFrame(
+        {
+            "side": sides,
+            "stratum": strata,
+            "conditions": [str(one) for one, _ in groups],
+            "cells": [sizes[group] for group in groups],
+        }
+    )
     by = ["stratum"] if split is None else ["side", "stratum"]
-    return table.groupby(by)[["conditions", "cells"]].sum()
+    return table.groupby(by).agg({"conditions": "nunique", "cells": "sum"})
 
 
 def _combination(condition: Condition, alone: list[Condition]) -> str:

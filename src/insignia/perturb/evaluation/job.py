@@ -7,7 +7,7 @@ import numpy as np
 from insignia.core.errors import GeneMatchError, InputError
 from insignia.data.condition import Condition
 from insignia.data.perturbation import PerturbationData
-from insignia.data.perturbation_splits import check_leaks, stratum
+from insignia.data.perturbation_splits import check_leaks, held_groups, stratum, training_cells
 from insignia.data.splits import Split
 from insignia.perturb.contract import Predictor
 from insignia.perturb.effects import group_effects
@@ -104,22 +104,23 @@ def prepare(data: PerturbationData, split: Split, *, learn_from: PerturbationDat
         No test condition has cells, the two screens have other genes, or a test condition leaks.
     """
     rng = np.random.default_rng(seed)
-    test = {Condition.parse(unit) for unit in split.test}
-    groups = [(condition, context) for condition, context in data.groups if condition in test]
+    groups = held_groups(data, split)
     if not groups:
-        raise InputError(f"None of the {len(test)} test conditions of split {split.name!r} has cells in this screen.")
+        raise InputError(
+            f"None of the {len(split.test)} test conditions of split {split.name!r} has cells in this screen."
+        )
     few = [group for group in groups if len(data.rows(*group)) < 2]
     groups = [group for group in groups if group not in few]
     notes = [f"{condition} in {context}: left out, it has one cell" for condition, context in few]
     contexts = sorted({context for _, context in groups})
     if learn_from is None:
         rest, reference, divided = divide_controls(data, rng=rng)
-        train = rest.without(sorted(test, key=str))
+        train = training_cells(rest, split)
         base = {context: train.expression[train.controls(context)] for context in contexts}
         notes += [f"{context}: half of the controls are kept aside as reference of the effects" for context in divided]
     else:
         _check_genes(data, learn_from)
-        train = learn_from.without(sorted(test, key=str))
+        train = training_cells(learn_from, split)
         reference = base = {context: data.expression[data.controls(context)] for context in contexts}
         notes.append("learned from another measurement, with controls of its own")
     check_leaks(split, train)
@@ -132,10 +133,15 @@ def prepare(data: PerturbationData, split: Split, *, learn_from: PerturbationDat
         train,
         {context: np.asarray(cells[_some(cells.shape[0], rng)].toarray()) for context, cells in base.items()},
         tuple(yardstick.measure(*group, data.expression[data.rows(*group)]) for group in groups),
-        tuple(stratum(condition, train.conditions) for condition, _ in groups),
+        tuple(_stratum(train, *group) for group in groups),
         yardstick,
         tuple(notes),
     )
+
+
+def _stratum(train: PerturbationData, condition: Condition, context: str) -> str:
+    known = {where for one, where in train.groups if not one.is_control}
+    return f"{'' if context in known else 'unseen context, '}{stratum(condition, train.conditions)}"
 
 
 def _some(n: int, rng: np.random.Generator) -> np.ndarray:

@@ -8,7 +8,7 @@ from insignia.core.errors import InputError
 from insignia.data.condition import Condition
 from insignia.data.gene_priors import GenePriors
 from insignia.data.perturbation import PerturbationData
-from insignia.data.perturbation_splits import check_leaks
+from insignia.data.perturbation_splits import check_leaks, parse_unit, unit_of
 from insignia.data.splits import Split
 from insignia.perturb.programs.contract import SourceOptions, program_sources
 from insignia.perturb.programs.evidence import Evidence
@@ -80,6 +80,8 @@ def induce(
     """Run one source on evidence, and put the result in the order of `genes`."""
     found = program_sources[source](evidence, options)
     about = {**asdict(options), **found.facts, "coverage": evidence.coverage(), "conditions": _conditions(evidence)}
+    if groups := _groups(evidence):
+        about["groups"] = groups
     if evidence.embedding is not None:
         about["embedding"] = evidence.embedding.source
     if evidence.network is not None:
@@ -96,6 +98,13 @@ def _conditions(evidence: Evidence) -> list[str]:
     return [str(condition) for condition in conditions]
 
 
+def _groups(evidence: Evidence) -> list[str]:
+    """Name conditions with their contexts, where there are several."""
+    if evidence.data is None or len(evidence.data.contexts) < 2:
+        return []
+    return [unit_of(*group) for group in evidence.data.groups]
+
+
 def check_programs(programs: Programs, split: Split) -> None:
     """Refuse programs that were induced from cells of what is to be predicted.
 
@@ -104,9 +113,11 @@ def check_programs(programs: Programs, split: Split) -> None:
     InputError
         With the conditions by name.
     """
-    test = {Condition.parse(unit) for unit in split.test}
-    read = {Condition.parse(text) for text in programs.about.get("conditions", ())}
-    if leaked := sorted(str(condition) for condition in read & test):
+    test = {parse_unit(unit) for unit in split.test}
+    read = [parse_unit(text) for text in programs.about.get("groups") or programs.about.get("conditions", ())]
+    # of cells of one context it is not told which: a test unit with a context is then met by its condition
+    met = {condition for condition, context in test if context is None or not programs.about.get("groups")}
+    if leaked := sorted({str(one) for one, where in read if one in met or (one, where) in test}):
         raise InputError(
             f"These programs were induced from cells of {len(leaked)} test conditions of split {split.name!r}, e.g. "
             f"{', '.join(leaked[:5])}. Induce them from the training cells: data.without(...)."

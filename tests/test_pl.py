@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from insignia import pl
 from insignia.core import keys
 from insignia.core.errors import GeneMatchError, InputError, MissingMetadata
+from tests.report.perturb_tables import program_effects, programs, summary, view
 from tests.report.sample_tables import attributed_cells, sample_table
 from tests.report.stacks import imputed, simulated
 from tests.report.test_scoreboard_figure import table as scores
@@ -16,12 +17,24 @@ TABLE = sample_table({"a": [0.1, 0.2, 0.3], "b": [0.3, 0.3, 0.4]})
 STRATA = sample_table({("a", "T"): [0.1, 0.2, 0.3], ("b", "T"): [0.3, 0.3, 0.4]}, stratum="cell_type")
 STACK = simulated(2)
 IMPUTED = imputed(STACK, all_sections=True)
-FIGURES = ("gene_maps", "scoreboard", "stack", "top_genes")
+FIGURES = ("cells", "effects", "gene_maps", "prediction_scores", "program_map", "scoreboard", "stack", "top_genes")
+
+
+class Board:
+    """Has the summary of a scoreboard."""
+
+    def summary(self, metrics):
+        return summary(metrics=tuple(metrics))
+
 
 DRAW = {
     "samples": lambda **options: pl.samples(TABLE, **options),
     "strata": lambda **options: pl.strata(STRATA, **options),
     "completeness": lambda **options: pl.completeness(attributed_cells(), **options),
+    "cells": lambda **options: pl.cells(view(), **options),
+    "effects": lambda **options: pl.effects(view(), **options),
+    "prediction_scores": lambda **options: pl.prediction_scores(Board(), **options),
+    "program_map": lambda **options: pl.program_map(programs(), program_effects(), **options),
     "gene_maps": lambda **options: pl.gene_maps(IMPUTED, ["A01"], **options),
     "scoreboard": lambda **options: pl.scoreboard(scores(), **options),
     "stack": lambda **options: pl.stack(STACK, **options),

@@ -3,7 +3,7 @@
 import insignia.perturb.predictors  # noqa: F401 - registers
 from insignia.perturb.check import ScreenSummary, check
 from insignia.perturb.contract import Effect, Predictor, predictors
-from insignia.perturb.evaluation import METRICS, Scoreboard, benchmark
+from insignia.perturb.evaluation import METRICS, PredictionView, Scoreboard, benchmark, view_predictions
 from insignia.perturb.priors import (
     MatchedPriors,
     from_gene_sets,
@@ -21,6 +21,7 @@ __all__ = [
     "METRICS",
     "Effect",
     "MatchedPriors",
+    "PredictionView",
     "Predictor",
     "Programs",
     "Scoreboard",
@@ -40,4 +41,5 @@ __all__ = [
     "read_string",
     "report_programs",
     "save_priors",
+    "view_predictions",
 ]

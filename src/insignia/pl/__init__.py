@@ -2,6 +2,20 @@
 
 from insignia.pl.atlas import samples, strata
 from insignia.pl.attribution import completeness, top_genes
+from insignia.pl.perturb import cells, effects, prediction_scores, program_map
 from insignia.pl.spatial import gene_maps, scoreboard, stack, stack_3d
 
-__all__ = ["completeness", "gene_maps", "samples", "scoreboard", "stack", "stack_3d", "strata", "top_genes"]
+__all__ = [
+    "cells",
+    "completeness",
+    "effects",
+    "gene_maps",
+    "prediction_scores",
+    "program_map",
+    "samples",
+    "scoreboard",
+    "stack",
+    "stack_3d",
+    "strata",
+    "top_genes",
+]

@@ -1,12 +1,16 @@
-"""Figures of atlases, attributions and tissue, and self-contained HTML pages that hold them."""
+"""Figures of atlases, attributions, tissue and perturbations, and self-contained HTML pages that hold them."""
 
 from insignia.report.answers import answer
 from insignia.report.atlas_figures import samples_figure
 from insignia.report.attribution_figures import top_genes_figure
+from insignia.report.cell_figures import cells_figure
 from insignia.report.completeness_figures import completeness_figure
+from insignia.report.effect_figures import effects_figure
 from insignia.report.gene_map_figures import gene_maps_figure
 from insignia.report.html import Section, page
 from insignia.report.parts import Bullets, Code, Facts, Lead, Note, Paragraph, Part, Picture, Table
+from insignia.report.prediction_scores import prediction_scores_figure
+from insignia.report.program_figures import program_map_figure
 from insignia.report.registration_figures import registration_figure
 from insignia.report.scoreboard_figures import scoreboard_figure
 from insignia.report.search_page import search_report
@@ -27,9 +31,13 @@ __all__ = [
     "Section",
     "Table",
     "answer",
+    "cells_figure",
     "completeness_figure",
+    "effects_figure",
     "gene_maps_figure",
     "page",
+    "prediction_scores_figure",
+    "program_map_figure",
     "registration_figure",
     "samples_figure",
     "save_figure",

@@ -3,5 +3,6 @@
 from insignia.perturb.evaluation.benchmark import BASELINES, benchmark
 from insignia.perturb.evaluation.metrics import METRICS
 from insignia.perturb.evaluation.scoreboard import Scoreboard
+from insignia.perturb.evaluation.view import PredictionView, view_predictions
 
-__all__ = ["BASELINES", "METRICS", "Scoreboard", "benchmark"]
+__all__ = ["BASELINES", "METRICS", "PredictionView", "Scoreboard", "benchmark", "view_predictions"]

@@ -65,8 +65,9 @@ def benchmark(
     split
         Train and test conditions, by their text.
     methods
-        Registered predictors, or predictors by label; the baselines always stand beside them. A gene without an
-        embedding is not answered by a method that refuses it, and by baselines with the mean, flagged.
+        Registered predictors, or predictors by label, which are left fitted with the last seed; the baselines always
+        stand beside them. A gene without an embedding is not answered by a method that refuses it, and by baselines
+        with the mean, flagged.
     priors
         Embedding of the perturbed genes and the like.
     seeds
@@ -117,11 +118,12 @@ def _method_runs(
     for label, predictor in chosen.items():
         if label in BASELINES:
             continue
-        runs += [_Run("method", label, predictor, priors, seed) for seed in seeds]
         if priors is not None and priors.embedding is not None:
             control = f"{label}, shuffled embedding"
             order = [seeds[i] if i < len(seeds) else max(seeds) + 1 + i for i in range(shuffled)]
             runs += [_Run("control", control, predictor, _shuffled(priors, seed), seed) for seed in order]
+        # last, so that a predictor of the caller is left as a user would fit it
+        runs += [_Run("method", label, predictor, priors, seed) for seed in seeds]
     return runs
 
 

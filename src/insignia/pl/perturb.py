@@ -1,0 +1,172 @@
+"""Figures of predicted perturbations, their programs, and how predictors compare."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from insignia.pl.drawing import new_figure
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from insignia.perturb import PredictionView, Programs, Scoreboard
+
+__all__ = ["cells", "effects", "prediction_scores", "program_map"]
+
+
+def program_map(
+    programs: "Programs",
+    effects: "pd.DataFrame",
+    *,
+    correlation: "np.ndarray | None" = None,
+    conditions: Sequence[str] | None = None,
+    top: int = 24,
+    show: bool = False,
+    save: str | Path | None = None,
+) -> "Figure | None":
+    """Draw the mean effect of perturbations on every gene program, and the correlation of genes by program.
+
+    Parameters
+    ----------
+    programs
+        Gene programs.
+    effects, correlation, conditions, top
+        As for `insignia.report.program_map_figure`.
+    show, save
+        As for `samples`.
+
+    Returns
+    -------
+    The figure, unless `show`.
+
+    Raises
+    ------
+    InputError
+        A condition is not in the table, or correlations do not fit the genes.
+    """
+    from insignia.report import program_map_figure
+
+    return new_figure(
+        program_map_figure,
+        programs.to_frame(),
+        effects,
+        correlation=correlation,
+        conditions=conditions,
+        top=top,
+        show=show,
+        save=save,
+    )
+
+
+def effects(
+    view: "PredictionView",
+    *,
+    methods: Sequence[str] | None = None,
+    conditions: Sequence[str] | None = None,
+    columns: int = 3,
+    n_genes: int = 6,
+    show: bool = False,
+    save: str | Path | None = None,
+) -> "Figure | None":
+    """Draw the predicted change of every gene against the measured one, one panel a condition.
+
+    Parameters
+    ----------
+    view
+        From `insignia.perturb.view_predictions`.
+    methods, conditions, columns, n_genes
+        As for `insignia.report.effects_figure`.
+    show, save
+        As for `samples`.
+
+    Returns
+    -------
+    The figure, unless `show`.
+
+    Raises
+    ------
+    InputError
+        There is nothing to draw, or a method or condition is not in the view.
+    """
+    from insignia.report import effects_figure
+
+    return new_figure(
+        effects_figure,
+        view.effects,
+        methods=methods,
+        conditions=conditions,
+        columns=columns,
+        n_genes=n_genes,
+        show=show,
+        save=save,
+    )
+
+
+def cells(
+    view: "PredictionView",
+    *,
+    conditions: Sequence[str] | None = None,
+    methods: Sequence[str] | None = None,
+    show: bool = False,
+    save: str | Path | None = None,
+) -> "Figure | None":
+    """Draw how control, measured and predicted cells are spread along the measured effect.
+
+    Parameters
+    ----------
+    view
+        From `insignia.perturb.view_predictions`.
+    conditions, methods
+        As for `insignia.report.cells_figure`.
+    show, save
+        As for `samples`.
+
+    Returns
+    -------
+    The figure, unless `show`.
+
+    Raises
+    ------
+    InputError
+        There is nothing to draw, or a method or condition is not in the view.
+    """
+    from insignia.report import cells_figure
+
+    return new_figure(cells_figure, view.cells, conditions=conditions, methods=methods, show=show, save=save)
+
+
+def prediction_scores(
+    board: "Scoreboard",
+    *,
+    metrics: Sequence[str] = ("l2", "pearson_from_mean", "edistance"),
+    strata: Sequence[str] | None = None,
+    show: bool = False,
+    save: str | Path | None = None,
+) -> "Figure | None":
+    """Draw predictors beside their baselines, controls and another measurement, stratum by stratum.
+
+    Parameters
+    ----------
+    board
+        From `insignia.perturb.benchmark`.
+    metrics, strata
+        As for `insignia.report.prediction_scores_figure`.
+    show, save
+        As for `samples`.
+
+    Returns
+    -------
+    The figure, unless `show`.
+
+    Raises
+    ------
+    InputError
+        There is nothing to draw, or a figure or stratum is unknown.
+    """
+    from insignia.report import prediction_scores_figure
+
+    return new_figure(
+        prediction_scores_figure, board.summary(list(metrics)), metrics=metrics, strata=strata, show=show, save=save
+    )

@@ -80,3 +80,11 @@ def test_expression_that_is_not_known_says_nothing():
     poisoned = spots.expression.copy()
     poisoned[~spots.is_known] = 9.0
     assert measure_fading(replace(spots, expression=poisoned)) == measure_fading(spots)
+
+
+def test_hidden_spots_of_known_sections_are_left_out():
+    spots = make(0.8, known=(0, 2))
+    hidden = spots.hide(spots.is_known & (np.arange(len(spots)) % 4 == 0))
+    partly, whole = measure_fading(hidden), measure_fading(spots)
+    assert partly.source == "expression"
+    assert partly.step + 2 * partly.slope == pytest.approx(whole.step + 2 * whole.slope, abs=0.1)

@@ -80,8 +80,8 @@ def _between_known(spots: StackSpots) -> list[tuple[float, float]]:
     known = _sections(spots, spots.is_known)
     found = []
     for here, there in permutations(known, 2):
-        only = spots.hide(spots.section != here)
-        found.append(_persisting(only, np.flatnonzero(spots.section == there), spots.expression, here))
+        only, rows = spots.hide(spots.section != here), np.flatnonzero((spots.section == there) & spots.is_known)
+        found.append(_persisting(only, rows, spots.expression, here))
     return found
 
 

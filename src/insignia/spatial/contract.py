@@ -54,6 +54,13 @@ class StackSpots:
     def __len__(self) -> int:
         return len(self.names)
 
+    @property
+    def has_features(self) -> np.ndarray:
+        """Which spots have features of the image, (spots,) bool."""
+        if self.features is None:
+            return np.zeros(len(self), dtype=bool)
+        return np.asarray(np.isfinite(self.features).all(axis=1))
+
     def take(self, rows: np.ndarray) -> "StackSpots":
         """Return some of the spots, or all in another order; the sections stay."""
         features = None if self.features is None else self.features[rows]

@@ -14,9 +14,9 @@ from insignia.spatial.contract import imputers
 from insignia.spatial.panel import choose_panel
 
 
-def make_spots(*, known=("s0",), features="handcrafted", **options):
+def make_spots(*, known=("s0",), features="handcrafted", genes=8, **options):
     stack = section_stack(side=7, **options)
-    return assemble(stack, choose_panel([stack["s0"].spots], 8), known=known, features=features)
+    return assemble(stack, choose_panel([stack["s0"].spots], genes), known=known, features=features)
 
 
 @pytest.fixture(params=sorted(imputers), scope="module")
@@ -106,7 +106,7 @@ def test_without_known_spots_training_stacks_are_used_or_it_says_why_not(make):
     target = make_spots(known=())
     with pytest.raises(InputError, match=r"known|learns from"):
         make().impute(target)
-    donors = [make_spots(known=("s0", "s1", "s2"), seed=seed) for seed in (1, 2)]
+    donors = [make_spots(known=("s0", "s1", "s2"), seed=seed, genes=target.genes) for seed in (1, 2)]
     learnt = make().impute(target, training=donors)
     assert np.isfinite(learnt.mean).all()
 

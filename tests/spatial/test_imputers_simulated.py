@@ -22,6 +22,7 @@ pytestmark = pytest.mark.full
 
 SEEDS = (0, 1, 2)
 HIDDEN = (1, 2, 3, 4)
+SINGLE = ("asign", "propagate", "ridge")
 
 
 class Case:
@@ -87,6 +88,18 @@ def test_controls_say_nothing_of_genes_that_only_the_place_tells(cases):
         assert case.pcc(case.imputed("kernel"), "B") > 0.4
     assert abs(np.mean(permuted)) < 0.05
     assert abs(np.mean(turned)) < 0.20
+
+
+def test_asign_knows_more_than_place_or_image_alone(cases):
+    permuted = []
+    for case in cases:
+        reached = {name: np.mean([case.pcc(case.imputed(name), group) for group in "ABC"]) for name in SINGLE}
+        assert reached["asign"] > reached["propagate"] + 0.05, reached
+        assert reached["asign"] > reached["ridge"] + 0.1, reached
+        assert case.pcc(case.imputed("asign"), "A") >= case.pcc(case.imputed("ridge"), "A") - 0.03
+        assert case.pcc(case.imputed("asign"), "B") >= case.pcc(case.imputed("kernel"), "B") - 0.03
+        permuted += [case.pcc(case.imputed("asign", permute_known(case.spots, seed)), "B") for seed in range(3)]
+    assert abs(np.mean(permuted)) < 0.05
 
 
 def image_share(case, section):

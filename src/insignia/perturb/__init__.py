@@ -4,6 +4,7 @@ import insignia.perturb.predictors  # noqa: F401 - registers
 from insignia.perturb.check import ScreenSummary, check
 from insignia.perturb.contract import Effect, Predictor, predictors
 from insignia.perturb.evaluation import METRICS, PredictionView, Scoreboard, benchmark, view_predictions
+from insignia.perturb.model import PerturbationModel, fit, load_model
 from insignia.perturb.priors import (
     MatchedPriors,
     from_gene_sets,
@@ -21,6 +22,7 @@ __all__ = [
     "METRICS",
     "Effect",
     "MatchedPriors",
+    "PerturbationModel",
     "PredictionView",
     "Predictor",
     "Programs",
@@ -29,8 +31,10 @@ __all__ = [
     "annotate_programs",
     "benchmark",
     "check",
+    "fit",
     "from_gene_sets",
     "induce_programs",
+    "load_model",
     "load_priors",
     "match_priors",
     "predictors",

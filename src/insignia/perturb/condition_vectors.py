@@ -40,11 +40,14 @@ class ConditionVectors:
         As given.
     centre, axes
         (dimensions,) and (dimensions, kept): how a gene's vector is turned.
+    trained
+        (trained genes, kept) turned vectors of the training genes, from which distances are measured.
     """
 
     embedding: GeneEmbedding
     centre: np.ndarray
     axes: np.ndarray
+    trained: np.ndarray
 
     @classmethod
     def fit(cls, embedding: GeneEmbedding, genes: Sequence[str]) -> "ConditionVectors":
@@ -67,7 +70,8 @@ class ConditionVectors:
         _, size, axes = np.linalg.svd(values - centre, full_matrices=False)
         kept = min(_MOST_DIMENSIONS, int((size > 1e-6 * size[0]).sum()))
         scale = np.sqrt(np.mean(size[:kept] ** 2) / len(values) * kept / min(kept, axes.shape[1]))
-        return cls(embedding, centre, axes[:kept].T / scale)
+        turned = axes[:kept].T / scale
+        return cls(embedding, centre, turned, (values - centre) @ turned)
 
     def genes(self, genes: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Vectors of genes, (genes, kept) with NaN rows where unknown, and (genes,) whether each is known."""
@@ -78,6 +82,14 @@ class ConditionVectors:
         """Perturbed genes that the embedding does not know."""
         _, known = self.embedding.rows(condition.genes)
         return tuple(gene for gene, is_known in zip(condition.genes, known, strict=True) if not is_known)
+
+    def distance(self, condition: Condition) -> float:
+        """Distance of its perturbed genes to the nearest training genes, the largest of them; NaN where unknown."""
+        values, _ = self.genes(condition.genes)
+        if not len(values):
+            return 0.0
+        nearest = np.sqrt(((values[:, None] - self.trained[None]) ** 2).sum(axis=2)).min(axis=1)
+        return float(nearest.max())
 
     def require(self, condition: Condition) -> None:
         """Refuse a condition with a gene that has no vector.

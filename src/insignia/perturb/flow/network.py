@@ -34,6 +34,7 @@ class SetEncoder(nn.Module):
 
     def __init__(self, n_dimensions: int, n_genes: int, n_extra: int, width: int) -> None:
         super().__init__()
+        self.sizes = {"n_dimensions": n_dimensions, "n_genes": n_genes, "n_extra": n_extra, "width": width}
         self.from_vector = nn.Linear(n_dimensions, width, bias=False) if n_dimensions else None
         self.from_extra = nn.Linear(n_extra, width, bias=False)
         self.learned = nn.Embedding(n_genes + 1, width, padding_idx=0)
@@ -85,6 +86,7 @@ class VelocityNetwork(nn.Module):
 
     def __init__(self, latent: int, width: int, depth: int, n_contexts: int) -> None:
         super().__init__()
+        self.sizes = {"latent": latent, "width": width, "depth": depth, "n_contexts": n_contexts}
         self.enter = nn.Linear(latent + _TIME_FEATURES, width)
         self.context = nn.Embedding(n_contexts + 1, width)
         self.condition = nn.Linear(width, width, bias=False)
@@ -110,6 +112,11 @@ class FlowNetwork(nn.Module):
     def __init__(self, encoder: SetEncoder, velocity: VelocityNetwork) -> None:
         super().__init__()
         self.encoder, self.velocity = encoder, velocity
+
+    @property
+    def sizes(self) -> dict[str, nn.Module]:
+        """What it is built of."""
+        return {"encoder": self.encoder, "velocity": self.velocity}
 
 
 def _time_features(time: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from insignia.core import keys
 from insignia.core.errors import GeneMatchError
 from insignia.data.condition import Condition
 from insignia.data.gene_priors import GenePriors
@@ -72,7 +73,8 @@ class Flow(Predictor):
             return Effect(np.zeros(self._effects.delta.shape[1]))
         raw = np.array([self._raw(member, condition, context) for member in self._members])
         mixed = np.array([self._mix(condition, context, delta) for delta in raw])
-        return Effect(mixed.mean(axis=0), sd=mixed.std(axis=0) if len(mixed) > 1 else None, facts=self.trust.to_dict())
+        sd = mixed.std(axis=0) if len(mixed) > 1 else None
+        return Effect(mixed.mean(axis=0), sd=sd, facts=self.trust.to_dict() | self._facts(condition))
 
     def cells(
         self,
@@ -98,6 +100,15 @@ class Flow(Predictor):
                     source[here] + shift + (delta - self._raw(member, condition, context)).astype(source.dtype)
                 )
         return np.asarray(np.maximum(moved, 0))
+
+    def _facts(self, condition: Condition) -> dict[str, float]:
+        """How far the condition lies from what was trained, and the weight of the flow beside the plain answer."""
+        vectors, is_seen = self._table.vectors, self._table.is_seen(condition)
+        weight = self.trust.flow_seen if is_seen else self.trust.flow_unseen
+        return {
+            keys.SHRINKAGE: weight,
+            keys.EMBEDDING_DISTANCE: float("nan") if vectors is None else vectors.distance(condition),
+        }
 
     def describe(self) -> dict[str, Any]:
         """Options and trust."""

@@ -1,6 +1,7 @@
 """Ridge regression of mean effects on features of the condition; what the features are is the subclass's business."""
 
 from abc import abstractmethod
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -11,9 +12,33 @@ from insignia.data.gene_priors import GenePriors
 from insignia.perturb.contract import Effect
 from insignia.perturb.predictors.closed_form import ClosedForm
 
-__all__ = ["FeatureRidge"]
+__all__ = ["FeatureRidge", "Line"]
 
 PENALTIES: Final = tuple(10.0**power for power in np.arange(-2.0, 3.01, 0.5))
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """A fitted linear function.
+
+    Parameters
+    ----------
+    weights
+        (genes, features).
+    offset
+        (genes,), or 0.
+    penalty
+        That was chosen.
+    """
+
+    weights: np.ndarray
+    offset: np.ndarray
+    penalty: float
+
+    def predict(self, features: np.ndarray) -> np.ndarray:
+        """(features,) -> (genes,)."""
+        value: np.ndarray = self.weights @ features + self.offset
+        return value
 
 
 class FeatureRidge(ClosedForm):
@@ -26,19 +51,20 @@ class FeatureRidge(ClosedForm):
         self.prepare(priors)
         rows = [self.features(condition) for condition in self.effects.conditions]
         has = np.array([row is not None for row in rows])
-        self._fitted = RidgeCV(alphas=PENALTIES, fit_intercept=self.has_intercept)
-        self._fitted.fit(np.array([row for row in rows if row is not None]), self.effects.delta[has])
+        fitted = RidgeCV(alphas=PENALTIES, fit_intercept=self.has_intercept)
+        fitted.fit(np.array([row for row in rows if row is not None]), self.effects.delta[has])
+        self._line = Line(fitted.coef_, np.asarray(fitted.intercept_, dtype=np.float64), float(fitted.alpha_))
 
     def answer(self, condition: Condition, context: str) -> Effect:  # noqa: ARG002 - one answer for all contexts
         """Apply the regression."""
         features = self.features(condition)
         if features is None:
             return self.without_features(condition)
-        return Effect(self._fitted.predict(features[None])[0])
+        return Effect(self._line.predict(features))
 
     def describe(self) -> dict[str, Any]:
         """Say which penalty was chosen."""
-        return {"penalty": float(self._fitted.alpha_)}
+        return {"penalty": self._line.penalty}
 
     @abstractmethod
     def prepare(self, priors: GenePriors | None) -> None:

@@ -1,7 +1,10 @@
 """Effects as a linear function of the embeddings of the perturbed genes: the plain way to unseen genes."""
 
+from dataclasses import replace
+
 import numpy as np
 
+from insignia.core import keys
 from insignia.data.condition import Condition
 from insignia.data.gene_priors import GenePriors
 from insignia.perturb.condition_vectors import ConditionVectors, check_on_missing, embedding_of
@@ -39,6 +42,13 @@ class RidgeEmbedding(FeatureRidge):
             return None
         doses = np.array([part.dose for part in condition.perturbations])
         return np.append(doses @ values, doses.sum())
+
+    def answer(self, condition: Condition, context: str) -> Effect:
+        """Apply the regression, and say how far the condition lies from what was trained."""
+        effect = super().answer(condition, context)
+        if effect.status != "ok":
+            return effect
+        return replace(effect, facts={keys.EMBEDDING_DISTANCE: self.vectors.distance(condition)})
 
     def without_features(self, condition: Condition) -> Effect:
         """Refuse, or fall back to the mean."""

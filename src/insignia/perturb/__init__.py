@@ -4,7 +4,8 @@ import insignia.perturb.predictors  # noqa: F401 - registers
 from insignia.perturb.check import ScreenSummary, check
 from insignia.perturb.contract import Effect, Predictor, predictors
 from insignia.perturb.evaluation import METRICS, PredictionView, Scoreboard, benchmark, view_predictions
-from insignia.perturb.model import PerturbationModel, fit, load_model
+from insignia.perturb.fitting import fit
+from insignia.perturb.model import PerturbationModel, load_model
 from insignia.perturb.priors import (
     MatchedPriors,
     from_gene_sets,

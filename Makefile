@@ -47,6 +47,7 @@ docs: .venv/.ready
 bench: .venv/.bench
 	$(BIN)/python -m benchmarks.attribution --quick
 	$(BIN)/python -m benchmarks.search --quick
+	$(BIN)/python -m benchmarks.spatial --quick
 
 clean:
 	rm -rf .venv out docs/_build build dist

@@ -12,6 +12,7 @@ from insignia.core.errors import InputError, MissingMetadata
 
 if TYPE_CHECKING:
     from insignia.atlas.calls import Hits
+    from insignia.atlas.comparison import Comparison
 
 __all__ = ["SampleTable", "sample_table"]
 
@@ -89,8 +90,7 @@ class SampleTable:
         ``hits``, ``mean_fraction``, ``median_fraction``, ``enough``. Donors called "pooled" or "unknown" are not
         counted as donors.
         """
-        if by not in _UNIT[:-1]:
-            raise InputError(f"Samples can be grouped by {', '.join(_UNIT[:-1])}; found {by!r}.")
+        self._check_groups(by)
         groups = [by] if self.stratum is None else ["stratum", by]
         table = self.table.assign(
             donors=self.table[keys.STUDY] + "\0" + self.table[keys.DONOR],
@@ -111,6 +111,54 @@ class SampleTable:
         return summary.sort_values(
             ["enough", "mean_fraction", *groups], ascending=[False, False, *([True] * len(groups))], ignore_index=True
         )
+
+    def compare(
+        self,
+        by: str = keys.DISEASE,
+        *,
+        reference: str = "normal",
+        test: str = "van_elteren",
+        alpha: float = 0.05,
+        n_boot: int = 999,
+        rng: int = 0,
+    ) -> "Comparison":
+        """Compare each group with a reference, donors being the units, never cells.
+
+        Samples are pooled by donor first. Every test is two-sided; q-values are those of Benjamini and Hochberg over
+        all groups and strata that could have reached `alpha`. A donor with several diseases (``"a || b"``) is a case
+        of each. It shows association, not mechanism.
+
+        Parameters
+        ----------
+        by
+            Column that forms groups: ``"disease"``, ``"tissue"``, ...
+        reference
+            Its value to compare with.
+        test
+            ``"van_elteren"`` ranks donors within each study that has both groups, which is what studies that differ
+            demand; ``"meta"`` averages the differences of studies by a random-effects model; ``"beta_binomial"`` models
+            hits among cells with random studies; ``"mann_whitney"`` ignores studies. ``"cells_as_if_independent"``
+            exists to show what goes wrong: it takes every cell for a donor, and finds something everywhere.
+        alpha
+            Level that a row must be able to reach to be tested.
+        n_boot, rng
+            Of the bootstrap over studies, then donors, that gives the interval of the shift.
+
+        Raises
+        ------
+        InputError
+            No donor belongs to the reference, or `by` is not a column of the table.
+        UnknownName
+            No test has this name.
+        """
+        from insignia.atlas.comparison import compare
+
+        self._check_groups(by)
+        return compare(self, by=by, reference=reference, test=test, alpha=alpha, n_boot=n_boot, rng=rng)
+
+    def _check_groups(self, by: str) -> None:
+        if by not in _UNIT[:-1]:
+            raise InputError(f"Samples can be grouped by {', '.join(_UNIT[:-1])}; found {by!r}.")
 
 
 def sample_table(hits: "Hits", *, stratum: str | None, min_cells: int) -> SampleTable:

@@ -5,6 +5,7 @@ from insignia.data.attribution_record import AttributionRecord
 from insignia.data.cohort import simulate_cohort
 from insignia.data.cohort_truth import Cohort, CohortOptions, CohortTruth
 from insignia.data.condition import Condition, GenePerturbation
+from insignia.data.donor_hits import DonorHitOptions, simulate_donor_hits
 from insignia.data.expression import Cells, Expression
 from insignia.data.gene_priors import GeneEmbedding, GeneNetwork, GenePriors
 from insignia.data.hidden_counts import hide_counts
@@ -43,6 +44,7 @@ __all__ = [
     "CohortOptions",
     "CohortTruth",
     "Condition",
+    "DonorHitOptions",
     "Expression",
     "GeneEmbedding",
     "GeneNetwork",
@@ -80,6 +82,7 @@ __all__ = [
     "screen_readers",
     "screen_to_anndata",
     "simulate_cohort",
+    "simulate_donor_hits",
     "simulate_donors",
     "simulate_planted",
     "simulate_screen",

@@ -3,30 +3,44 @@
 from insignia.stats.accuracy import column_correlation, mse_skill, variance_ratio
 from insignia.stats.autocorrelation import morans_i, neighbour_weights
 from insignia.stats.differential import Moments, moments, welch_test
+from insignia.stats.beta_binomial import BetaBinomialFit, beta_binomial
 from insignia.stats.distances import energy_distance, energy_distance_sq, mmd_rbf
+from insignia.stats.effect_sizes import Effect, group_effect
 from insignia.stats.hits import cutoff, rules
 from insignia.stats.intervals import coverage_by_bin, interval_coverage
+from insignia.stats.meta_analysis import MetaAnalysis, meta_analysis
 from insignia.stats.metrics import auroc
+from insignia.stats.multiple import benjamini_hochberg
 from insignia.stats.paired import PairedTest, paired_test
+from insignia.stats.rank_tests import RankTest, rank_test
 from insignia.stats.reliability import spearman_brown, thinning_reliability
 from insignia.stats.weighted import share_farther, squared_score_weights, weighted_mse, weighted_skill
 
 __all__ = [
     "Moments",
+    "BetaBinomialFit",
+    "Effect",
+    "MetaAnalysis",
     "PairedTest",
+    "RankTest",
     "auroc",
+    "benjamini_hochberg",
+    "beta_binomial",
     "column_correlation",
     "coverage_by_bin",
     "cutoff",
     "energy_distance",
     "energy_distance_sq",
+    "group_effect",
     "interval_coverage",
+    "meta_analysis",
     "mmd_rbf",
     "moments",
     "morans_i",
     "mse_skill",
     "neighbour_weights",
     "paired_test",
+    "rank_test",
     "rules",
     "share_farther",
     "spearman_brown",

@@ -1,4 +1,3 @@
-# ruff: noqa: A005
 """Whether the tests of `SampleTable.compare` hold what they promise: false discoveries and power, test by test.
 
 Hits per donor are simulated, with differences between studies and between donors and with unequal numbers. Without any

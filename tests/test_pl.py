@@ -30,6 +30,7 @@ class Board:
 DRAW = {
     "samples": lambda **options: pl.samples(TABLE, **options),
     "strata": lambda **options: pl.strata(STRATA, **options),
+    "forest": lambda **options: pl.forest(TABLE.compare(reference="a"), **options),
     "completeness": lambda **options: pl.completeness(attributed_cells(), **options),
     "cells": lambda **options: pl.cells(view(), **options),
     "effects": lambda **options: pl.effects(view(), **options),

@@ -40,8 +40,9 @@ def test_the_main_job_from_raw_cells_to_a_report(insignia, study_file, tmp_path)
     assert result("atlas", "info", atlas)["studies"] == 1
     found = result(
         "search", atlas, "MS1", "--where", "tissue IS NOT NULL", "--min-cells", "5", "-o", tmp_path / "ms1.html",
-        "--table", tmp_path / "samples.csv",
+        "--table", tmp_path / "samples.csv", "--compare", "normal", "--by", "disease",
     )  # fmt: skip
+    assert {row["group"] for row in found["comparison"]} == {row["disease"] for row in found["groups"]} - {"normal"}
     assert found["cells"] == facts["cells"]
     assert found["groups"][0]["mean_fraction"] >= found["groups"][-1]["mean_fraction"]
     assert "<html" in (tmp_path / "ms1.html").read_text()

@@ -2,8 +2,9 @@
 
 from insignia.atlas.add_report import AddReport
 from insignia.atlas.calls import Hits
+from insignia.atlas.comparison import Comparison
 from insignia.atlas.result import SearchResult, StudyCoverage
 from insignia.atlas.samples import SampleTable
 from insignia.atlas.store import Atlas
 
-__all__ = ["AddReport", "Atlas", "Hits", "SampleTable", "SearchResult", "StudyCoverage"]
+__all__ = ["AddReport", "Atlas", "Comparison", "Hits", "SampleTable", "SearchResult", "StudyCoverage"]

@@ -3,11 +3,16 @@
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from insignia.cli.output import JsonFlag, emit
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from insignia.atlas import Comparison
 
 __all__ = ["search"]
 
@@ -30,6 +35,10 @@ def search(
     min_coverage: Annotated[float, typer.Option(help="Leave out studies that measured less of the signature.")] = 0.5,
     min_cells: Annotated[int, typer.Option(help="Leave out samples with fewer scored cells.")] = 25,
     min_samples: Annotated[int, typer.Option(help="Mark groups with fewer samples.")] = 3,
+    compare: Annotated[
+        str | None, typer.Option(help="Group to compare the others with, by donor, e.g. normal.", metavar="GROUP")
+    ] = None,
+    test: Annotated[str, typer.Option(help="van_elteren, meta, beta_binomial or mann_whitney.")] = "van_elteren",
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Report to write, .html.")] = None,
     table: Annotated[Path | None, typer.Option(help="Sample table to write: .csv, .tsv or .parquet.")] = None,
     as_json: JsonFlag = False,
@@ -44,11 +53,14 @@ def search(
     hits = result.call(rule, **{"value" if rule == "value" else "q": cut})
     samples = hits.by_sample(stratum, min_cells=min_cells)
     summary = samples.summary(by, min_samples=min_samples)
+    comparison = samples.compare(by, reference=compare, test=test) if compare is not None else None
     if table is not None:
         write_table(samples.table, table)
     if output is not None:
         command = shlex.join(["insignia", *sys.argv[1:]])
-        search_report(result, hits, samples, output, by=by, min_samples=min_samples, command=command)
+        search_report(
+            result, hits, samples, output, by=by, min_samples=min_samples, command=command, comparison=comparison
+        )
     facts = {
         **hits.about(),
         "samples": len(samples),
@@ -56,11 +68,28 @@ def search(
         "genes": result.match.summary(),
     }
     written = {"report": output, "table": table}
+    compared = {} if comparison is None else {"comparison": comparison.table.to_dict("records")}
     emit(
-        {**facts, **{name: str(path) for name, path in written.items() if path}, "groups": summary.to_dict("records")},
+        {
+            **facts,
+            **compared,
+            **{name: str(path) for name, path in written.items() if path},
+            "groups": summary.to_dict("records"),
+        },
         as_json=as_json,
-        text=_text(facts, summary.head(15).to_string(index=False, float_format="{:.3f}".format), written),
+        text=_text(facts, _shown(summary, comparison), written),
     )
+
+
+def _shown(summary: "pd.DataFrame", comparison: "Comparison | None") -> str:
+    groups = summary.head(15).to_string(index=False, float_format="{:.3f}".format)
+    if comparison is None:
+        return groups
+    from insignia.report import verdict
+
+    columns = ["group", "stratum", "donors", "studies_with_both", "shift", "low", "high", "p", "q", "note"]
+    rows = comparison.table.head(15)[columns].to_string(index=False, float_format="{:.3g}".format)
+    return f"{groups}\n\n{rows}\n\n{verdict(comparison)}"
 
 
 def _text(facts: dict[str, object], groups: str, written: dict[str, Path | None]) -> str:

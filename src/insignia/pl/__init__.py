@@ -1,6 +1,6 @@
 """Plots: figures of what the tools found, drawn like those of scanpy."""
 
-from insignia.pl.atlas import samples, strata
+from insignia.pl.atlas import forest, samples, strata
 from insignia.pl.attribution import completeness, top_genes
 from insignia.pl.perturb import cells, effects, prediction_scores, program_map
 from insignia.pl.spatial import gene_maps, scoreboard, stack, stack_3d
@@ -9,6 +9,7 @@ __all__ = [
     "cells",
     "completeness",
     "effects",
+    "forest",
     "gene_maps",
     "prediction_scores",
     "program_map",

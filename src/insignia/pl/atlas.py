@@ -9,9 +9,40 @@ from insignia.pl.drawing import axes_of
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from insignia.atlas import SampleTable
+    from insignia.atlas import Comparison, SampleTable
 
-__all__ = ["samples", "strata"]
+__all__ = ["forest", "samples", "strata"]
+
+
+def forest(
+    comparison: "Comparison",
+    *,
+    top: int | None = 15,
+    ax: "Axes | None" = None,
+    show: bool = False,
+    save: str | Path | None = None,
+) -> "Axes | None":
+    """Draw how much more often donors of each group are hit than those of the reference.
+
+    Parameters
+    ----------
+    comparison, top
+        As for `insignia.report.forest_figure`.
+    ax, show, save
+        As for `samples`.
+
+    Returns
+    -------
+    The axes, unless `show`.
+
+    Raises
+    ------
+    InputError
+        There is nothing to draw.
+    """
+    from insignia.report import forest_figure
+
+    return axes_of(forest_figure, comparison, ax=ax, show=show, save=save, top=top)
 
 
 def samples(

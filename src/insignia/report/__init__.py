@@ -4,8 +4,10 @@ from insignia.report.answers import answer
 from insignia.report.atlas_figures import samples_figure
 from insignia.report.attribution_figures import top_genes_figure
 from insignia.report.cell_figures import cells_figure
+from insignia.report.comparison_part import verdict
 from insignia.report.completeness_figures import completeness_figure
 from insignia.report.effect_figures import effects_figure
+from insignia.report.forest_figures import forest_figure
 from insignia.report.gene_map_figures import gene_maps_figure
 from insignia.report.html import Section, page
 from insignia.report.parts import Bullets, Code, Facts, Lead, Note, Paragraph, Part, Picture, Table
@@ -34,6 +36,7 @@ __all__ = [
     "cells_figure",
     "completeness_figure",
     "effects_figure",
+    "forest_figure",
     "gene_maps_figure",
     "page",
     "prediction_scores_figure",
@@ -47,4 +50,5 @@ __all__ = [
     "stack_figure",
     "strata_figure",
     "top_genes_figure",
+    "verdict",
 ]

@@ -92,12 +92,16 @@ def _others(ranked: pd.DataFrame, best: pd.Series, by: str, unit: str) -> list[s
     return said
 
 
-def cautions(table: "SampleTable", by: str) -> list[str]:
+def cautions(table: "SampleTable", by: str, *, is_tested: bool = False) -> list[str]:
     """Say what the numbers do not say."""
     about, unit = table.about, unit_of(table)
+    untested = (
+        f"No statistical test was made: the order describes these {unit}s, and groups whose {unit}s overlap in the "
+        f"figure may well be equal. See the spread of the {unit}s."
+    )
+    ranked = "The order of groups by mean fraction ignores the studies; the test does not, and the two may disagree."
     said = [
-        "No statistical test was made: the order describes these "
-        f"{unit}s, and groups whose {unit}s overlap in the figure may well be equal. See the spread of the {unit}s.",
+        ranked if is_tested else untested,
         "This is association, not mechanism: the cells carry the genes of the signature; what causes it is not tested.",
         f"Studies differ in tissue, handling and sequencing. A {_noun(by)} seen in few studies carries their effects.",
     ]

@@ -9,13 +9,14 @@ import pandas as pd
 
 from insignia.core import keys
 from insignia.report.answers import answer, cautions, unit_of, warnings_of
+from insignia.report.comparison_part import comparison_parts, verdict
 from insignia.report.html import Section, page
 from insignia.report.parts import Bullets, Facts, Lead, Note, Part, Picture, Table
 from insignia.report.repeat import repeat
 from insignia.report.style import count, percent
 
 if TYPE_CHECKING:
-    from insignia.atlas import Hits, SampleTable, SearchResult
+    from insignia.atlas import Comparison, Hits, SampleTable, SearchResult
 
 __all__ = ["search_report"]
 
@@ -36,6 +37,7 @@ def search_report(
     min_samples: int = 3,
     max_rows: int = 50,
     command: str | None = None,
+    comparison: "Comparison | None" = None,
 ) -> Path:
     """Write one self-contained HTML page about a search.
 
@@ -61,6 +63,8 @@ def search_report(
         Rows of each table on the page; the CSV files inside it hold all.
     command
         Command line that made the page. `None` writes one for ``insignia search``, if the signature is a bundled one.
+    comparison
+        What `SampleTable.compare` found, which then leads the answer.
 
     Returns
     -------
@@ -75,8 +79,9 @@ def search_report(
     n_studies = len({entry.study for entry in result.studies})
     sections = [
         Section("Question", _question(result, hits, table, by)),
-        Section("Answer", _answer(result, table, by, min_samples)),
+        Section("Answer", _answer(result, table, by, min_samples, comparison)),
         Section("Samples by group", _figures(table, by, top, min_samples)),
+        *_comparison(comparison, name, max_rows),
         Section("Groups", _groups(table, by, min_samples, max_rows)),
         Section("Samples", _samples(table, max_rows)),
         Section("Genes and studies", _coverage(result, max_rows)),
@@ -105,10 +110,25 @@ def _question(result: "SearchResult", hits: "Hits", table: "SampleTable", by: st
     return [said, how, *([f"{signature.name}: {'. '.join(origin)}."] if origin else [])]
 
 
-def _answer(result: "SearchResult", table: "SampleTable", by: str, min_samples: int) -> list[Part]:
+def _answer(
+    result: "SearchResult", table: "SampleTable", by: str, min_samples: int, comparison: "Comparison | None"
+) -> list[Part]:
     first, *others = answer(table, by=by, min_samples=min_samples)
     notes = [Note(said) for said in warnings_of(table, result.coverage)]
-    return [Lead(first), *([" ".join(others)] if others else []), Bullets(cautions(table, by)), *notes]
+    tested = [Lead(verdict(comparison))] if comparison is not None else []
+    return [
+        *tested,
+        Lead(first),
+        *([" ".join(others)] if others else []),
+        Bullets(cautions(table, by, is_tested=comparison is not None)),
+        *notes,
+    ]
+
+
+def _comparison(comparison: "Comparison | None", name: str, max_rows: int) -> list[Section]:
+    if comparison is None:
+        return []
+    return [Section(f"Against {comparison.reference}", comparison_parts(comparison, name=name, max_rows=max_rows))]
 
 
 def _figures(table: "SampleTable", by: str, top: int, min_samples: int) -> list[Part]:

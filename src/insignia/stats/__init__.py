@@ -2,8 +2,8 @@
 
 from insignia.stats.accuracy import column_correlation, mse_skill, variance_ratio
 from insignia.stats.autocorrelation import morans_i, neighbour_weights
-from insignia.stats.differential import Moments, moments, welch_test
 from insignia.stats.beta_binomial import BetaBinomialFit, beta_binomial
+from insignia.stats.differential import Moments, moments, welch_test
 from insignia.stats.distances import energy_distance, energy_distance_sq, mmd_rbf
 from insignia.stats.effect_sizes import Effect, group_effect
 from insignia.stats.hits import cutoff, rules
@@ -17,10 +17,10 @@ from insignia.stats.reliability import spearman_brown, thinning_reliability
 from insignia.stats.weighted import share_farther, squared_score_weights, weighted_mse, weighted_skill
 
 __all__ = [
-    "Moments",
     "BetaBinomialFit",
     "Effect",
     "MetaAnalysis",
+    "Moments",
     "PairedTest",
     "RankTest",
     "auroc",

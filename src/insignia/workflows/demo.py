@@ -103,7 +103,8 @@ def _write(output: Path, blood: BloodCells, found: AtlasSearch) -> dict[str, Pat
     write_table(found.table.table, paths["samples_table"])
     save_figure(top_genes_figure(blood.adata, keys.CELL_TYPE), paths["top_genes_figure"])
     save_figure(samples_figure(found.table), paths["samples_figure"])
-    search_report(found.result, found.hits, found.table, paths["ms1_report"])
+    comparison = found.table.compare(reference="normal")
+    search_report(found.result, found.hits, found.table, paths["ms1_report"], comparison=comparison)
     page(
         "insignia demo",
         [_blood_section(blood), _atlas_section(found), _recovery_section(found), _next_section()],

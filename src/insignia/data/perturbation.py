@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from insignia.core.errors import InputError
+from insignia.core.errors import GeneMatchError, InputError
 from insignia.data.condition import Condition
 
 __all__ = ["PerturbationData"]
@@ -126,3 +126,18 @@ class PerturbationData:
         """Leave out all cells of some conditions."""
         gone = [i for i, condition in enumerate(self.conditions) if condition in set(conditions)]
         return self.take(np.flatnonzero(~np.isin(self.condition, gone)))
+
+    def with_genes(self, genes: Sequence[str]) -> "PerturbationData":
+        """Keep some genes, in their order.
+
+        Raises
+        ------
+        GeneMatchError
+            One was not measured.
+        """
+        place = {gene: i for i, gene in enumerate(self.genes)}
+        absent = [gene for gene in genes if gene not in place]
+        if absent or not len(genes):
+            raise GeneMatchError(f"{len(absent):,} of {len(genes):,} genes were not measured, e.g. {absent[:5]}.")
+        columns = np.array([place[gene] for gene in genes])
+        return replace(self, genes=tuple(genes), expression=csr_matrix(self.expression[:, columns]))

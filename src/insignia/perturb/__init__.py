@@ -3,7 +3,9 @@
 import insignia.perturb.predictors  # noqa: F401 - registers
 from insignia.perturb.check import ScreenSummary, check
 from insignia.perturb.contract import Effect, Predictor, predictors
-from insignia.perturb.evaluation import METRICS, PredictionView, Scoreboard, benchmark, view_predictions
+from insignia.perturb.evaluation import METRICS, PredictionView, Scoreboard, benchmark, evaluate, view_predictions
+from insignia.perturb.external import ExternalPredictions
+from insignia.perturb.external_files import read_predictions
 from insignia.perturb.fitting import fit
 from insignia.perturb.model import PerturbationModel, load_model
 from insignia.perturb.priors import (
@@ -22,6 +24,7 @@ from insignia.perturb.programs import Programs, annotate_programs, induce_progra
 __all__ = [
     "METRICS",
     "Effect",
+    "ExternalPredictions",
     "MatchedPriors",
     "PerturbationModel",
     "PredictionView",
@@ -32,6 +35,7 @@ __all__ = [
     "annotate_programs",
     "benchmark",
     "check",
+    "evaluate",
     "fit",
     "from_gene_sets",
     "induce_programs",
@@ -42,6 +46,7 @@ __all__ = [
     "program_sources",
     "read_embedding",
     "read_gene_sets",
+    "read_predictions",
     "read_priors",
     "read_string",
     "report_programs",

@@ -52,9 +52,12 @@ class Predictor(ABC):
     ----------
     needs_embedding
         Whether it cannot work without embeddings of the perturbed genes.
+    is_fixed
+        Whether it was fitted before: then seeds and priors change nothing.
     """
 
     needs_embedding: bool = False
+    is_fixed: bool = False
 
     @abstractmethod
     def fit(

@@ -12,6 +12,7 @@ from insignia.data.perturbation import PerturbationData
 from insignia.data.perturbation_splits import check_leaks, held_groups, training_cells, unit_of
 from insignia.data.splits import Split
 from insignia.perturb.contract import Predictor, predictors
+from insignia.perturb.evaluation.yardstick import divide_controls
 from insignia.perturb.model import ControlCells, PerturbationModel
 
 __all__ = ["fit"]
@@ -36,7 +37,8 @@ def fit(
     data
         The screen.
     split
-        Its test side is taken away first; `None` learns from everything.
+        Its test side is taken away first, and so is half of the controls where they are few, as in `benchmark`: the
+        same half serves `evaluate` as reference. `None` learns from everything.
     method
         Registered predictor.
     priors
@@ -60,8 +62,11 @@ def fit(
         predictor: Predictor = make(**options)
     except TypeError as error:
         raise InputError(f"{method} cannot be made with the options {', '.join(options)}: {error}.") from error
-    train = data if split is None else training_cells(data, split)
+    train = data
+    aside: tuple[str, ...] = ()
     if split is not None:
+        rest, _, aside = divide_controls(data, rng=np.random.default_rng(0))
+        train = training_cells(rest, split)
         check_leaks(split, train)
     predictor.fit(train, priors=priors, seed=seed, show_progress=show_progress)
     about = {
@@ -69,6 +74,7 @@ def fit(
         "seed": seed,
         "split": "" if split is None else split.name,
         "split_hash": "" if split is None else split.fingerprint,
+        "controls_halved": list(aside),
         "held_out": 0 if split is None else len(held_groups(data, split)),
         "trained": [unit_of(*group) for group in train.groups],
         "priors": {} if priors is None else _sources(priors),

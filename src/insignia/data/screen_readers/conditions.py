@@ -30,7 +30,7 @@ def kept_cells(labels: Labels, leave_out: Sequence[str]) -> np.ndarray:
 
 
 def conditions_of(
-    labels: Labels, control: str | Sequence[str] | None, renames: Renames
+    labels: Labels, control: str | Sequence[str] | None, renames: Renames, *, needs_control: bool = True
 ) -> tuple[tuple[Condition, ...], tuple[str, ...]]:
     """Turn each label that has cells into a condition.
 
@@ -42,6 +42,8 @@ def conditions_of(
         Names that mean that nothing was perturbed.
     renames
         Old symbols of the perturbed genes.
+    needs_control
+        Whether there must be a control; predicted cells may come without.
 
     Returns
     -------
@@ -59,7 +61,9 @@ def conditions_of(
         by_text[one.text] = by_text.get(one.text, 0) + int(size)
     parts = {part for one in used for part in one.parts}
     _refuse_unlabelled(by_text)
-    names = need_control(control, {text: size for text, size in by_text.items() if size}, parts)
+    is_needed = needs_control or control is not None
+    sizes_by_text = {text: size for text, size in by_text.items() if size}
+    names = need_control(control, sizes_by_text, parts) if is_needed else frozenset[str]()
     refuse_unnamed_controls(names, parts)
     genes, notes = _renamed(sorted(parts - names), renames)
     kinds = {kind for one in used for part, kind in zip(one.parts, one.kinds, strict=True) if part not in names}

@@ -9,7 +9,7 @@ from scipy.sparse import csr_matrix
 from insignia.core.errors import DuplicateNames, GeneMatchError, InputError
 from insignia.data.expression import Expression
 
-__all__ = ["gene_names", "read_log_expression", "screen_scale", "select_genes"]
+__all__ = ["gene_names", "log_scaled", "read_log_expression", "screen_scale", "select_genes"]
 
 _BLOCK_VALUES: Final = 1 << 20
 _SCALE: Final = 1e4
@@ -161,10 +161,13 @@ def _blocks(expression: Expression) -> Iterator[tuple[slice, csr_matrix]]:
 
 
 def _logged(block: csr_matrix, total: np.ndarray, space: str, scale: float) -> csr_matrix:
-    if space == "log1p":
-        return block
+    return block if space == "log1p" else log_scaled(block, total, scale)
+
+
+def log_scaled(counts: csr_matrix, total: np.ndarray, scale: float) -> csr_matrix:
+    """log1p of counts whose total, (cells,), is brought to a scale; cells without counts stay empty."""
     factor = scale / np.maximum(total, 1e-12)
-    scaled = block.astype(np.float32, copy=True)
+    scaled = counts.astype(np.float32, copy=True)
     scaled.eliminate_zeros()
     scaled.data = np.log1p(scaled.data * np.repeat(factor, np.diff(scaled.indptr)).astype(np.float32))
     return scaled

@@ -11,15 +11,23 @@ from anndata import AnnData
 from scipy.sparse import csr_matrix
 
 from insignia.core import keys
-from insignia.core.errors import FileFormatError, InputError
+from insignia.core.errors import InputError
 from insignia.data.condition import Condition
 from insignia.data.expression import Expression
 from insignia.data.input_space import InputSpace
 from insignia.data.perturbation import PerturbationData
 from insignia.data.readers import read
 from insignia.data.screen_file import stated_in
+from insignia.data.screen_readers.cell_groups import (
+    chosen_cells,
+    coded,
+    context_columns,
+    find_reader,
+    joined_columns,
+    narrowed,
+)
 from insignia.data.screen_readers.conditions import conditions_of, kept_cells
-from insignia.data.screen_readers.contract import LabelOptions, Labels, ScreenReader, column_of, screen_readers
+from insignia.data.screen_readers.contract import LabelOptions, column_of
 from insignia.data.screen_readers.log_expression import (
     Totals,
     gene_names,
@@ -113,11 +121,11 @@ def read_screen(
         control, layout, batch = control or str(stated["control"]), layout or "plain", batch or keys.REPLICATE
         input_space = input_space or "log1p"
         scale = float(stated["scale"]) if scale is None and np.isfinite(stated["scale"]) else scale
-    name, reader = _reader(adata.obs, layout)
+    name, reader = find_reader(adata.obs, layout)
     labels = reader.labels(adata.obs, LabelOptions(perturbation, separator, kind, dose))
-    adata, labels = _narrowed(adata, labels, _where(adata.obs, where) & kept_cells(labels, leave_out))
+    adata, labels = narrowed(adata, labels, chosen_cells(adata.obs, where) & kept_cells(labels, leave_out))
     found, renamed = conditions_of(labels, control, bundled_renames() if renames is None else renames)
-    cells = _Cells.make(adata.obs, found, labels.code, _context_columns(adata.obs, context, reader), batch)
+    cells = _Cells.make(adata.obs, found, labels.code, context_columns(adata.obs, context, reader), batch)
     expression = Expression.from_adata(adata, layer=layer, input_space=input_space, gene_symbols=gene_symbols)
     totals = _totals(adata.obs, total)
     scale = screen_scale(expression, totals, scale, cells.is_control)
@@ -155,9 +163,9 @@ class _Cells:
         cls, obs: pd.DataFrame, found: Sequence[Condition], code: np.ndarray, context: Sequence[str], batch: str | None
     ) -> "_Cells":
         by_text = {str(one): one for one in found}
-        texts, condition = _coded([str(one) for one in found], code)
-        contexts, place = _coded(*_joined_columns(obs, context, _ONE_CONTEXT))
-        replicates, replicate = _coded(*_joined_columns(obs, [batch] if batch else [], _ONE_BATCH))
+        texts, condition = coded([str(one) for one in found], code)
+        contexts, place = coded(*joined_columns(obs, context, _ONE_CONTEXT))
+        replicates, replicate = coded(*joined_columns(obs, [batch] if batch else [], _ONE_BATCH))
         note = f"contexts from {' and '.join(context)}" if context else "one context"
         conditions = tuple(by_text[text] for text in texts)
         return cls(conditions, condition, contexts, place, replicates, replicate, obs.index.to_numpy(), note)
@@ -183,69 +191,6 @@ class _Cells:
             scale=scale,
             notes=notes,
         )
-
-
-def _reader(obs: pd.DataFrame, layout: str | None) -> tuple[str, ScreenReader]:
-    if layout is not None:
-        return layout, screen_readers[layout]
-    known = {name: screen_readers[name] for name in screen_readers}
-    matches = [name for name, reader in known.items() if reader.recognises(obs)]
-    special = [name for name in matches if not known[name].is_general]
-    matches = special or matches
-    if len(matches) == 1:
-        return matches[0], known[matches[0]]
-    if matches:
-        raise FileFormatError(f"The labels look like {' and '.join(matches)}. Say which one with layout=.")
-    layouts = "; ".join(f"{name}: {reader.needs}" for name, reader in known.items())
-    raise FileFormatError(
-        f"No labels of perturbations are recognised among the columns {', '.join(map(str, obs.columns)) or '(none)'}. "
-        f"Known layouts are {layouts}. Name the column with layout='plain', perturbation=."
-    )
-
-
-def _where(obs: pd.DataFrame, where: Mapping[str, str] | None) -> np.ndarray:
-    kept = np.ones(len(obs), dtype=bool)
-    for name, value in (where or {}).items():
-        column = column_of(obs, name)
-        has = (column == str(value)).to_numpy()
-        if not has.any():
-            there = sorted(column.unique())[:8]
-            raise InputError(f"No cell has {value!r} in obs[{name!r}]; there are {', '.join(map(repr, there))}.")
-        kept &= has
-    return kept
-
-
-def _narrowed(adata: AnnData, labels: Labels, kept: np.ndarray) -> tuple[AnnData, Labels]:
-    """Keep some cells, and the labels that they have."""
-    if not kept.any():
-        raise InputError("No cell is left to read: see where= and leave_out=.")
-    if not kept.all():
-        adata = adata[np.flatnonzero(kept)]
-    used, code = np.unique(labels.code[kept], return_inverse=True)
-    return adata, Labels(tuple(labels.raw[i] for i in used), code)
-
-
-def _context_columns(obs: pd.DataFrame, context: str | Sequence[str] | None, reader: ScreenReader) -> list[str]:
-    if context is None:
-        return [name for name in reader.contexts if name in obs][:1]
-    return [context] if isinstance(context, str) else list(context)
-
-
-def _joined_columns(obs: pd.DataFrame, columns: Sequence[str], alone: str) -> tuple[list[str], np.ndarray]:
-    """Values of some columns joined by a slash: the different ones, and (cells,) the place of each."""
-    if not columns:
-        return [alone], np.zeros(len(obs), dtype=np.int64)
-    joined = column_of(obs, columns[0])
-    for name in columns[1:]:
-        joined = joined + " / " + column_of(obs, name)
-    code, texts = pd.factorize(joined)
-    return [str(text) for text in texts], np.asarray(code)
-
-
-def _coded(texts: Sequence[str], code: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
-    """Sort texts, joining equal ones, and give each cell the place of its own."""
-    ordered, place = np.unique(np.array(texts, dtype=object).astype(str), return_inverse=True)
-    return tuple(ordered.tolist()), place[code]
 
 
 def _totals(obs: pd.DataFrame, total: str | None) -> Totals:

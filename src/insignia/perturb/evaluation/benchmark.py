@@ -118,12 +118,12 @@ def _method_runs(
     for label, predictor in chosen.items():
         if label in BASELINES:
             continue
-        if priors is not None and priors.embedding is not None:
+        if priors is not None and priors.embedding is not None and not predictor.is_fixed:
             control = f"{label}, shuffled embedding"
             order = [seeds[i] if i < len(seeds) else max(seeds) + 1 + i for i in range(shuffled)]
             runs += [_Run("control", control, predictor, _shuffled(priors, seed), seed) for seed in order]
         # last, so that a predictor of the caller is left as a user would fit it
-        runs += [_Run("method", label, predictor, priors, seed) for seed in seeds]
+        runs += [_Run("method", label, predictor, priors, seed) for seed in seeds[: 1 if predictor.is_fixed else None]]
     return runs
 
 

@@ -223,7 +223,7 @@ def test_a_condition_gets_the_same_cells_in_any_company_and_order(flow, screen, 
 
 def test_more_cells_than_controls_start_from_each_as_often(ridge, screen, split):
     found = ridge.predict(str(seen_pair(screen, split)), contexts=["context1"], n_cells=160)
-    assert found.obs[keys.SOURCE_CELL].value_counts().unique().tolist() == [2]
+    assert found.obs[keys.SOURCE_CELL].value_counts().unique().tolist() == [4]
 
 
 def test_mean_predictions_are_the_controls_and_the_effect(flow, screen, split):

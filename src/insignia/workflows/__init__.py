@@ -1,7 +1,8 @@
 """What joins the parts: files to attributed files, one or many, raw cells to atlases, and the demo."""
 
 import insignia.workflows.demo
-import insignia.workflows.spatial_demo  # noqa: F401 - both register
+import insignia.workflows.perturb_demo
+import insignia.workflows.spatial_demo  # noqa: F401 - all register
 from insignia.workflows.atlases import add_cells, create_atlas
 from insignia.workflows.attribute_file import attribute_file
 from insignia.workflows.registry import Demo, demos

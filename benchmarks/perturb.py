@@ -68,7 +68,7 @@ def seeds_of(arguments: argparse.Namespace) -> tuple[int, ...]:
 
 def simulator(arguments: argparse.Namespace) -> tuple[Scoreboard, dict[str, Any]]:
     """Score on simulated screens: 40 genes of which 8 are unseen, and 60 pairs; a second draw is the ceiling."""
-    boards, gains, per_screen = [], [], {}
+    boards, gains = [], []
     for seed in range(1 if arguments.quick else 3):
         screen = simulate_screen(rng=seed)
         board = benchmark(
@@ -86,13 +86,11 @@ def simulator(arguments: argparse.Namespace) -> tuple[Scoreboard, dict[str, Any]
         gains.append(
             1 - of["method", "flow"] / of["baseline", "ridge_embedding"] if ("method", "flow") in of else np.nan
         )
-        per_screen[f"screen {seed}"] = figures(board)
         # a condition of another screen is another condition
         boards.append(replace(board, rows=board.rows.assign(condition=f"screen {seed}: " + board.rows["condition"])))
     return Scoreboard.join(boards), {
         "unseen_gain_over_ridge": round(float(np.mean(gains)), 4),
         "unseen_gain_over_ridge_by_screen": [round(float(gain), 4) for gain in gains],
-        "by_screen": per_screen,
     }
 
 
@@ -181,12 +179,17 @@ def gene_set_priors(data: PerturbationData) -> GenePriors:
     return GenePriors(GeneEmbedding(tuple(embedding.genes[i] for i in kept), embedding.matrix[kept], source))
 
 
-def figures(board: Scoreboard) -> dict[str, dict[str, dict[str, float]]]:
-    """Give the figures that are shown, their intervals and spread, by stratum and method."""
-    found: dict[str, dict[str, dict[str, float]]] = {}
+def figures(board: Scoreboard) -> dict[str, dict[str, dict[str, Any]]]:
+    """Give the figures that are shown, each as mean, interval over conditions, and spread over seeds."""
+    found: dict[str, dict[str, dict[str, Any]]] = {}
     for (stratum, role, method), row in board.summary(list(SHOWN)).iterrows():
-        values = {name: round(float(value), 4) for name, value in row.items() if pd.notna(value)}
-        found.setdefault(stratum, {})[f"{role}: {method}"] = values
+        parts = {name: [row[f"{name}{end}"] for end in ("", "_low", "_high", "_seed_sd")] for name in SHOWN}
+        values = {
+            name: [None if np.isnan(value) else round(float(value), 3) for value in part]
+            for name, part in parts.items()
+            if pd.notna(part[0])
+        }
+        found.setdefault(stratum, {})[f"{role}: {method}"] = {"n": int(row["n"]), **values}
     return found
 
 
@@ -206,7 +209,11 @@ def run_part(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
         "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
         "strata": figures(board),
         "against_the_floors": [{k: plain(v) for k, v in row.items()} for row in floors.to_dict(orient="records")],
-        "dynamic_range": {" / ".join(key): plain(value) for key, value in board.dynamic_range()["fraction"].items()},
+        "dynamic_range": {
+            f"{stratum}: {method}": plain(value)
+            for (stratum, role, method), value in board.dynamic_range()["fraction"].items()
+            if role == "method"
+        },
         "winner": board.winner(),
         "winner_by_edistance": board.winner("edistance"),
         "verdicts": list(board.verdicts()),

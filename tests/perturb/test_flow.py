@@ -151,6 +151,15 @@ def test_trust_falls_to_the_mean_when_the_flow_knows_nothing():
     assert nothing.mean_unseen + nothing.flow_unseen < 0.2
 
 
+def test_combinations_that_were_never_shown_get_the_additive_answer():
+    """On the Norman subset, whose training side has singles only, full trust was worse than no change."""
+    single = LeftOut(np.zeros(4), np.zeros(4), np.ones(4), np.ones(4), 1)
+    pair = LeftOut(np.zeros(4), np.zeros(4), np.ones(4), np.ones(4), 0)
+    assert fit_trust([single] * 3).flow_seen == 0
+    assert fit_trust([single, pair]).flow_seen == 1
+    assert fit_trust([]).flow_seen == 1
+
+
 def test_trust_mixes_as_it_says():
     known, mean, flow = np.array([1.0]), np.array([10.0]), np.array([5.0])
     trust = Trust(mean_unseen=0.2, flow_unseen=0.5, flow_seen=0.25)

@@ -24,7 +24,7 @@ class Trust:
     mean_unseen, flow_unseen
         For conditions with an unseen gene.
     flow_seen
-        For combinations of seen genes.
+        For combinations of seen genes; 0 where training holds none to leave out.
     n_unseen, n_seen
         Left-out conditions that the weights rest on.
     """
@@ -75,7 +75,11 @@ def left_out_parts(conditions: Sequence[Condition], n_parts: int, rng: np.random
 
 
 def fit_trust(results: Sequence[LeftOut]) -> Trust:
-    """Fit the weights, from 0 to 1 each, by least squares over left-out conditions."""
+    """Fit the weights, from 0 to 1 each, by least squares over left-out conditions.
+
+    Where conditions were left out and none was a combination of seen genes, the additive answer stands for those: a
+    network that was never shown a combination may say anything of one.
+    """
     unseen = [one for one in results if one.n_unseen]
     seen = [one for one in results if not one.n_unseen]
     weights: dict[str, float] = {}
@@ -90,4 +94,6 @@ def fit_trust(results: Sequence[LeftOut]) -> Trust:
             np.concatenate([getattr(one, name) - one.known for one in seen]) for name in ("flow", "measured")
         )
         weights["flow_seen"] = float(np.clip((flow @ wanted) / max(flow @ flow, 1e-12), 0, 1))
+    elif results:
+        weights["flow_seen"] = 0.0
     return Trust(**weights, n_unseen=len(unseen), n_seen=len(seen))

@@ -160,7 +160,8 @@ def _draw(ax: "Axes", part: pd.DataFrame, rows: Sequence[tuple[str, str]], metri
         if np.isnan(value):
             ax.annotate(
                 "no value", (0, y), xycoords=ax.get_yaxis_transform(), xytext=(4, 0), textcoords="offset points",
-                va="center", fontsize=style.SMALL - 1, color=style.MUTED,
+                va="center", fontsize=style.SMALL - 1, color=style.MUTED, zorder=5,
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8},
             )  # fmt: skip
             continue
         if np.isfinite(low):

@@ -57,7 +57,7 @@ class _Size:
     seeds: tuple[int, ...]
 
 
-_FULL: Final = _Size({}, 16, {}, (0, 1))
+_FULL: Final = _Size({}, 16, {"n_members": 2}, (0, 1))
 _QUICK: Final = _Size(
     {
         "n_genes": 120,
@@ -147,8 +147,7 @@ def _run(timings: Timings, size: _Size, show_progress: bool | None) -> _Found:
         view = view_predictions(screen.data, split, methods, _shown(board), seed=size.seeds[0])
     with timings.step("fit"):
         # from all that was measured, as one would for what was not
-        options = {**size.flow, "n_members": 2}
-        model = fit(screen.data, priors=screen.priors, show_progress=show_progress, **options)
+        model = fit(screen.data, priors=screen.priors, show_progress=show_progress, **size.flow)
         pair = _unmeasured_pair(screen)
         predicted = model.predict(pair, n_cells=200)
     return _Found(screen, split, programs, correlation, effects, board, view, model, predicted, pair)
@@ -156,16 +155,17 @@ def _run(timings: Timings, size: _Size, show_progress: bool | None) -> _Found:
 
 def _shown(board: Scoreboard) -> list[str]:
     """Three conditions of each of two strata: the largest, the median and the smallest effect."""
-    rows = board.rows.query("method == 'control' and role == 'baseline'")
-    shown = []
+    rows = board.rows[board.rows["method"] == "control"]
+    shown: list[str] = []
     for stratum in ("unseen single", "seen 2 of 2"):
-        by_size = rows[rows["stratum"] == stratum].sort_values("l2", ascending=False, kind="stable")["condition"]
-        shown += list(dict.fromkeys(by_size.iloc[[0, len(by_size) // 2, len(by_size) - 1]]))
+        by_size = rows[rows["stratum"] == stratum].sort_values("l2", ascending=False, kind="stable")
+        names = [str(name) for name in by_size["condition"]]
+        shown += list(dict.fromkeys((names[0], names[len(names) // 2], names[-1])))
     return shown
 
 
 def _unmeasured_pair(screen: SimulatedScreen) -> str:
-    """Name the first pair of the two strongest genes' neighbours that was not measured."""
+    """Name the pair of strong genes that was not measured."""
     measured = {str(condition) for condition in screen.data.conditions}
     strength = np.argsort(-np.abs(screen.truth.single).sum(axis=1), kind="stable")
     targets = [screen.truth.targets[i] for i in strength]
@@ -292,7 +292,7 @@ def _sections(found: _Found, figures: Mapping[str, "Figure"]) -> list[Section]:
 
 
 def _columns(summary: pd.DataFrame) -> list[str]:
-    return [name for name in summary if not str(name).endswith("_seed_sd") and name != "fallbacks"]
+    return [name for name in map(str, summary) if not name.endswith("_seed_sd") and name != "fallbacks"]
 
 
 def _new_pair(found: _Found) -> list[Paragraph | Table]:

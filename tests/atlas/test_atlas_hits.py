@@ -8,7 +8,14 @@ import pytest
 from tests.atlas.atlas_cells import GENES, N_GENES, RECORD, cells, make_atlas
 
 from insignia.atlas import Atlas
-from insignia.core.errors import AtlasMismatch, CoverageWarning, InputError, MissingMetadata, SignatureError
+from insignia.core.errors import (
+    AtlasMismatch,
+    CoverageWarning,
+    FilterError,
+    InputError,
+    MissingMetadata,
+    SignatureError,
+)
 
 WEIGHTS = {"GENE3": 1.0, "GENE5": 2.0, "GENE8": 0.5}
 
@@ -106,7 +113,7 @@ def test_the_sample_table_counts(atlas, stratum):
         "study", "sample", "donor", "tissue", "disease", "stratum",
         "cells", "hits", "fraction", "mean_score", "coverage", "unscored",
     ]  # fmt: skip
-    assert table.about["cutoff"] == hits.cutoff
+    assert table.about["cutoffs"] == {"": hits.cutoff}
 
 
 def test_equal_sample_names_of_two_studies_stay_apart(tmp_path):
@@ -251,3 +258,44 @@ def test_the_result_says_what_it_is(atlas):
         warnings.simplefilter("error")
         text = repr(atlas.search(WEIGHTS, where="study <> 'S3'"))
     assert text.startswith("SearchResult('custom', 150 cells of 2 studies where study <> 'S3'; 3 of 3 by name")
+
+
+def test_cutoffs_of_healthy_cells_of_each_type(atlas):
+    result = atlas.search(WEIGHTS)
+    hits = result.call("quantile", q=0.9, within="cell_type", reference="disease = 'normal'")
+    obs = result.metadata(["cell_type", "disease"]).astype(str)
+    healthy = (obs["disease"] == "normal").to_numpy()
+    for label, cut in hits.cutoffs.values.items():
+        here = (obs["cell_type"] == label).to_numpy()
+        assert cut == pytest.approx(np.quantile(result.scores[here & healthy].astype(float), 0.9))
+        np.testing.assert_array_equal(hits.is_hit[here], result.scores[here] > cut)
+    # one in ten healthy cells of each type is above, by construction
+    assert hits.cutoffs.false_positive_rate == pytest.approx(0.1)
+    assert hits.is_hit[healthy].mean() == pytest.approx(0.1, abs=0.02)
+    assert hits.reference == f"{healthy.sum()} cells of 3 studies (where disease = 'normal'), each cell_type by itself"
+    assert " to " in hits.cutoffs.text()
+    with pytest.raises(InputError, match=r"a cut-off for each cell_type: see hits\.cutoffs\.values"):
+        hits.cutoff  # noqa: B018
+
+
+def test_groups_without_a_reference_are_not_called(atlas):
+    atlas.add(cells("S4", 40, cell_type="neuron", disease="sepsis"))
+    hits = atlas.search(WEIGHTS).call("quantile", q=0.9, within="cell_type", reference="disease = 'normal'")
+    assert hits.n_nan == 40
+    assert hits.cutoffs.note() == "Not called for want of 20 reference cells: neuron."
+    table = hits.by_sample(min_cells=1)
+    assert "S4" not in set(table.table["study"])
+    assert table.excluded.loc[table.excluded["study"] == "S4", "unscored"].sum() == 40
+    # kept for another search, cut-offs stay with their groups
+    other = atlas.search(WEIGHTS, where="study = 'S1'")
+    np.testing.assert_array_equal(hits.apply_to(other).is_hit, hits.is_hit[:90])
+
+
+def test_references_that_do_not_work_are_refused(atlas):
+    result = atlas.search(WEIGHTS)
+    with pytest.raises(InputError, match="No value of 'sample' has 20 cells to take a cut-off from"):
+        atlas.search(WEIGHTS, where="study = 'S3'").call("quantile", q=0.5, within="sample")
+    with pytest.raises(MissingMetadata, match="no column 'kind'"):
+        result.call("quantile", q=0.5, within="kind")
+    with pytest.raises(FilterError, match="No cell of the atlas has"):
+        result.call("quantile", q=0.5, reference="disease = 'gout'")

@@ -42,7 +42,7 @@ def sample_table(groups, *, stratum=None, studies=None, signature="MS1", rule="p
         "where": None,
         "rule": rule,
         "params": {"q": 90} if params is None else params,
-        "cutoff": 1.5,
+        "cutoff": "1.5",
         "reference": "1,000 cells of 4 studies (all cells)",
         "cells": int(table["cells"].sum() + table["unscored"].sum()),
         "hits": int(table["hits"].sum()),

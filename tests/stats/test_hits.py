@@ -6,7 +6,7 @@ import pytest
 from insignia.core.errors import InputError, UnknownName
 from insignia.stats import cutoff, rules
 
-PARAMS = {"percentile": {"q": 90}, "quantile": {"q": 0.9}, "value": {"value": 0.25}}
+PARAMS = {"percentile": {"q": 90}, "quantile": {"q": 0.9}, "mad": {"k": 2.0}, "value": {"value": 0.25}}
 
 
 @pytest.fixture
@@ -37,6 +37,16 @@ def test_percentile_takes_a_tenth_of_the_cells(scores):
     assert (scores > cutoff(scores, "percentile", q=90)).sum() == 100
     assert cutoff(scores, "percentile", q=25) == cutoff(scores, "quantile", q=0.25)
     assert cutoff(scores, "percentile", q=90) == pytest.approx(np.sort(scores)[900])
+
+
+def test_mad_counts_robust_standard_deviations():
+    # of a normal distribution they are the standard deviations, and outliers do not move them
+    scores = np.random.default_rng(0).normal(5.0, 2.0, 20_000)
+    scores[:500] = 1e6
+    assert cutoff(scores, "mad", k=2.0) == pytest.approx(9.0, abs=0.25)
+    assert cutoff(np.arange(5.0), "mad", k=1.0) == pytest.approx(2 + 1.4826)
+    with pytest.raises(InputError, match="robust standard deviations, not nan"):
+        cutoff(scores, "mad", k=float("nan"))
 
 
 def test_value_is_taken_as_it_is(scores):

@@ -1,4 +1,4 @@
-"""Hits: the cells above a cut-off that is kept, with the population it was taken from."""
+"""Hits: the cells above a cut-off that is kept with the population it was taken from."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from insignia.atlas.cutoffs import Cutoffs
 from insignia.atlas.samples import SampleTable, sample_table
-from insignia.core.errors import AtlasMismatch, SignatureError
-from insignia.stats import cutoff
+from insignia.core.errors import AtlasMismatch, InputError, SignatureError
 
 if TYPE_CHECKING:
     from insignia.atlas.result import SearchResult
@@ -24,33 +24,26 @@ class Hits:
     ----------
     result
         The search whose cells were called.
-    rule, params
-        How the cut-off was found.
-    cutoff
-        A cell is a hit when its score is above this.
-    reference
-        The cells that the cut-off was taken from, in words.
+    cutoffs
+        Where its scores are cut, how that was found, and from which cells; a cell is a hit when its score is above.
     is_hit
-        (cells,) bool; False where a cell has no score.
+        (cells,) bool; False where a cell was not called.
+    is_called
+        (cells,) bool; False where a cell has no score, or its group no cut-off.
     """
 
     result: "SearchResult" = field(repr=False)
-    rule: str
-    params: Mapping[str, float]
-    cutoff: float
-    reference: str
-    n_reference: int
+    cutoffs: Cutoffs
     is_hit: np.ndarray = field(repr=False)
+    is_called: np.ndarray = field(repr=False)
 
     @classmethod
-    def from_result(cls, result: "SearchResult", rule: str, params: Mapping[str, float]) -> "Hits":
-        """Take the cut-off from the cells of a search, and call them."""
-        cut = cutoff(result.scores, rule, **params)
-        n_scored = int((~np.isnan(result.scores)).sum())
-        n_studies = len({entry.study for entry in result.studies if not entry.reason})
-        chosen = f"where {result.where}" if result.where else "all cells"
-        reference = f"{n_scored:,} cells of {n_studies:,} studies ({chosen})"
-        return cls(result, rule, dict(params), cut, reference, n_scored, result.scores > cut)
+    def of(cls, result: "SearchResult", cutoffs: Cutoffs) -> "Hits":
+        """Call the cells of a search."""
+        cuts = cutoffs.of_cells(result)
+        is_called = ~np.isnan(result.scores) & ~np.isnan(cuts)
+        # a comparison with NaN is False, which is what a cell that is not called is
+        return cls(result, cutoffs, result.scores > cuts, is_called)
 
     def apply_to(self, other: "SearchResult") -> "Hits":
         """Call the cells of another search with this cut-off, so that calls do not depend on what else is there.
@@ -74,8 +67,40 @@ class Hits:
                 f"The cut-off belongs to attributions that differ in {', '.join(differences)} from those of the other "
                 "search, so the scores do not compare. Call that search on its own."
             )
-        is_hit = other.scores > self.cutoff
-        return Hits(other, self.rule, self.params, self.cutoff, self.reference, self.n_reference, is_hit)
+        return Hits.of(other, self.cutoffs)
+
+    @property
+    def rule(self) -> str:
+        """Name of the hit rule."""
+        return self.cutoffs.rule
+
+    @property
+    def params(self) -> Mapping[str, float]:
+        """What the rule took."""
+        return self.cutoffs.params
+
+    @property
+    def cutoff(self) -> float:
+        """The one cut-off.
+
+        Raises
+        ------
+        InputError
+            There is one for each group; see `cutoffs.values`.
+        """
+        if self.cutoffs.within is not None:
+            raise InputError(f"There is a cut-off for each {self.cutoffs.within}: see hits.cutoffs.values.")
+        return self.cutoffs.values[""]
+
+    @property
+    def reference(self) -> str:
+        """The cells that the cut-off was taken from, in words."""
+        return self.cutoffs.reference
+
+    @property
+    def n_reference(self) -> int:
+        """How many cells the cut-off was taken from."""
+        return self.cutoffs.n_reference
 
     @property
     def q(self) -> float | None:
@@ -89,8 +114,8 @@ class Hits:
 
     @property
     def n_nan(self) -> int:
-        """How many cells have no score, because their study measured too little of the signature."""
-        return int(np.isnan(self.result.scores).sum())
+        """How many cells were not called: their study measured too little of the signature, or their group has no cut-off."""
+        return int((~self.is_called).sum())
 
     def about(self) -> dict[str, Any]:
         """Say how hits were called, as plain values for a report."""
@@ -102,7 +127,10 @@ class Hits:
             "min_coverage": self.result.min_coverage,
             "rule": self.rule,
             "params": dict(self.params),
-            "cutoff": self.cutoff,
+            "cutoff": self.cutoffs.text(),
+            "cutoffs": dict(self.cutoffs.values),
+            "within": self.cutoffs.within,
+            "false_positive_rate": self.cutoffs.false_positive_rate,
             "reference": self.reference,
             "cells": len(self.result),
             "hits": self.n_hits,

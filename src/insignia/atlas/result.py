@@ -11,6 +11,7 @@ import pandas as pd
 from anndata import AnnData
 
 from insignia.atlas.calls import Hits
+from insignia.atlas.cutoffs import Cutoffs
 from insignia.atlas.snapshot import Snapshot
 from insignia.core import keys
 from insignia.core.errors import CoverageWarning, InputError
@@ -97,22 +98,37 @@ class SearchResult:
         coverage = np.array([share for _, share in self.spans], dtype=np.float32)
         return np.repeat(coverage, np.array([length for length, _ in self.spans], dtype=np.int64))
 
-    def call(self, rule: str = "percentile", **params: float) -> Hits:
+    def call(
+        self, rule: str = "percentile", *, within: str | None = None, reference: str | None = None, **params: float
+    ) -> Hits:
         """Call cells hits whose score is above a cut-off taken from these cells.
+
+        ``call("quantile", q=0.99, within="cell_type", reference="disease = 'normal'")`` calls what is rare in healthy
+        cells of the same type: one in a hundred of these is a hit by construction.
 
         Parameters
         ----------
         rule
-            Name of a hit rule, see `insignia.stats.rules`: ``"percentile"``, ``"quantile"`` or ``"value"``.
+            Name of a hit rule, see `insignia.stats.rules`: ``"percentile"``, ``"quantile"``, ``"mad"`` or
+            ``"value"``.
+        within
+            Metadata column each of whose values gets a cut-off of its own. Cells of a value with fewer than 20
+            reference cells are not called.
+        reference
+            Expression, as for ``where``, that selects the cells to take the cut-off from; `None` takes all.
         params
             What the rule takes, e.g. ``q=90``.
 
         Raises
         ------
         InputError
-            No cell has a score, or a parameter is missing, unknown or out of range.
+            No cell has a score, a parameter is missing, unknown or out of range, or no group is large enough.
+        FilterError
+            `reference` does not select cells.
+        MissingMetadata
+            The atlas has no column `within`.
         """
-        return Hits.from_result(self, rule, params)
+        return Hits.of(self, Cutoffs.of(self, rule, params, within=within, reference=reference))
 
     def to_obs(
         self,

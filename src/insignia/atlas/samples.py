@@ -168,7 +168,7 @@ def sample_table(hits: "Hits", *, stratum: str | None, min_cells: int) -> Sample
     if stratum is not None and stratum not in known:
         raise MissingMetadata(f"The atlas has no column {stratum!r} to split samples by. It has {', '.join(known)}.")
     cells = result.metadata(list(dict.fromkeys([*_UNIT[:-1], stratum or keys.STUDY])))
-    scored = ~np.isnan(result.scores)
+    scored = hits.is_called
     parts = cells[_UNIT[:-1]].assign(
         stratum="all" if stratum is None else _as_text(cells[stratum]),
         cells=scored,

@@ -27,10 +27,17 @@ def search(
     ] = None,
     by: Annotated[str, typer.Option(help="Group samples by disease, tissue or study.")] = "disease",
     stratum: Annotated[str | None, typer.Option(help="Split samples by a metadata column, e.g. cell_type.")] = None,
-    rule: Annotated[str, typer.Option(help="Hit rule: percentile, quantile or value.")] = "percentile",
+    rule: Annotated[str, typer.Option(help="Hit rule: percentile, quantile, mad or value.")] = "percentile",
     cut: Annotated[
-        float, typer.Option(help="Percentile (0-100), quantile (0-1) or value above which a cell is a hit.")
+        float, typer.Option(help="Percentile (0-100), quantile (0-1), robust standard deviations, or value.")
     ] = 90.0,
+    within: Annotated[
+        str | None, typer.Option(help="Metadata column each of whose values gets its own cut-off, e.g. cell_type.")
+    ] = None,
+    reference: Annotated[
+        str | None,
+        typer.Option(help="Cells to take cut-offs from, e.g. \"disease = 'normal'\"."),
+    ] = None,
     agg: Annotated[str, typer.Option(help="mean, sum or weighted_mean.")] = "mean",
     min_coverage: Annotated[float, typer.Option(help="Leave out studies that measured less of the signature.")] = 0.5,
     min_cells: Annotated[int, typer.Option(help="Leave out samples with fewer scored cells.")] = 25,
@@ -50,7 +57,8 @@ def search(
     from insignia.report import search_report
 
     result = Atlas.open(atlas).search(parse_signature(signature), where=where, agg=agg, min_coverage=min_coverage)  # type: ignore[arg-type]
-    hits = result.call(rule, **{"value" if rule == "value" else "q": cut})
+    parameter = {"value": "value", "mad": "k"}.get(rule, "q")
+    hits = result.call(rule, within=within, reference=reference, **{parameter: cut})
     samples = hits.by_sample(stratum, min_cells=min_cells)
     summary = samples.summary(by, min_samples=min_samples)
     comparison = samples.compare(by, reference=compare, test=test) if compare is not None else None
@@ -94,7 +102,7 @@ def _shown(summary: "pd.DataFrame", comparison: "Comparison | None") -> str:
 
 def _text(facts: dict[str, object], groups: str, written: dict[str, Path | None]) -> str:
     lines = [
-        f"{facts['signature']}: {facts['hits']:,} hits of {facts['cells']:,} cells above {facts['cutoff']:.4g}",
+        f"{facts['signature']}: {facts['hits']:,} hits of {facts['cells']:,} cells above {facts['cutoff']}",
         f"genes: {facts['genes']}",
         f"{facts['samples']} samples, {facts['excluded']} put aside",
         "",

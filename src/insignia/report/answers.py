@@ -39,7 +39,7 @@ def answer(table: "SampleTable", *, by: str = keys.DISEASE, min_samples: int = 3
     if not about["hits"]:
         return [
             f"None of the {about['cells']:,} cells is a hit for {about['signature']}: no score is above the cut-off of "
-            f"{about['cutoff']:.4g}. There is nothing to rank."
+            f"{about['cutoff']}. There is nothing to rank."
         ]
     summary = table.summary(by, min_samples=min_samples)
     ranked = summary[summary["enough"] & summary["mean_fraction"].notna()]

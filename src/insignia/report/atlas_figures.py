@@ -179,7 +179,7 @@ def called(about: Mapping[str, Any], width: int = 100) -> str:
     """Say how hits were called: rule, cut-off, and the cells it was taken from."""
     settings = ", ".join(f"{name} = {value:g}" for name, value in about["params"].items())
     rule = f"{about['rule']} ({settings})" if settings else about["rule"]
-    return style.wrapped(f"Hit: score above {about['cutoff']:.4g}, rule {rule}, taken from {about['reference']}", width)
+    return style.wrapped(f"Hit: score above {about['cutoff']}, rule {rule}, taken from {about['reference']}", width)
 
 
 def _draw_legend(ax: "Axes", entries: list[tuple[str, str, str]], groups: SampleGroups) -> None:

@@ -4,6 +4,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from insignia.core.errors import InsigniaError
 from insignia.report.answers import unit_of
 from insignia.report.parts import Code, Part
 
@@ -30,7 +31,7 @@ def repeat(
             f"atlas = ins.Atlas.open({str(result.snapshot.path)!r})",
             f"result = atlas.search({_signature(result)}, where={result.where!r}, agg={result.agg!r}, "
             f"min_coverage={result.min_coverage!r})",
-            f"hits = result.call({_call(result, hits)})",
+            f"hits = {_call(result, hits)}",
             f"table = hits.by_sample({table.stratum!r}, min_cells={table.min_cells})"
             + (".pool_donors()" if unit_of(table) == "donor" else ""),
             f"print(table.summary({by!r}, min_samples={min_samples}))",
@@ -59,16 +60,25 @@ def _signature(result: "SearchResult") -> str:
 
 
 def _is_own_cutoff(result: "SearchResult", hits: "Hits") -> bool:
-    from insignia.stats import cutoff
-
-    return cutoff(result.scores, hits.rule, **hits.params) == hits.cutoff
+    made = hits.cutoffs
+    try:
+        again = result.call(made.rule, within=made.within, reference=made.selected, **made.params)
+    except InsigniaError:
+        return False
+    return again.cutoffs.values == made.values
 
 
 def _call(result: "SearchResult", hits: "Hits") -> str:
-    """Arguments of `SearchResult.call`; a cut-off that came from another search is repeated as a number."""
+    """Write the call; a cut-off that came from another search is repeated as a number."""
+    made = hits.cutoffs
     if not _is_own_cutoff(result, hits):
-        return f"'value', value={hits.cutoff!r}"
-    return ", ".join([repr(hits.rule), *(f"{name}={value!r}" for name, value in hits.params.items())])
+        if made.within is None:
+            return f"result.call('value', value={hits.cutoff!r})"
+        return "earlier.apply_to(result)  # earlier: the hits of the search that the cut-offs came from"
+    named = {"within": made.within, "reference": made.selected}
+    options = {name: value for name, value in named.items() if value is not None} | dict(made.params)
+    listed = ", ".join([repr(made.rule), *(f"{name}={value!r}" for name, value in options.items())])
+    return f"result.call({listed})"
 
 
 def _command(
@@ -83,6 +93,8 @@ def _command(
         "--stratum": (table.stratum, None),
         "--rule": (hits.rule, "percentile"),
         "--cut": (next(iter(hits.params.values()), None), None),
+        "--within": (hits.cutoffs.within, None),
+        "--reference": (hits.cutoffs.selected, None),
         "--agg": (result.agg, "mean"),
         "--min-coverage": (result.min_coverage, 0.5),
         "--min-cells": (table.min_cells, 25),

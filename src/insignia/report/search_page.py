@@ -102,7 +102,7 @@ def _question(result: "SearchResult", hits: "Hits", table: "SampleTable", by: st
     )
     how = (
         f"Each cell has a score, the {_agg(result.agg)} of the signature's genes. "
-        f"A hit is a cell with a score above {about['cutoff']:.4g} ({_rule(hits)}, taken from {about['reference']}). "
+        f"A hit is a cell with a score above {about['cutoff']} ({_rule(hits)}, taken from {about['reference']}). "
         f"Hits are counted in each {unit_of(table)}{split}; {unit_of(table)}s with fewer than {table.min_cells} scored "
         "cells are put aside."
     )
@@ -206,8 +206,8 @@ def _settings(result: "SearchResult", hits: "Hits", table: "SampleTable") -> dic
         "combining genes": _agg(result.agg),
         "least coverage of a study": percent(result.min_coverage),
         "hit rule": _rule(hits),
-        "cut-off": repr(hits.cutoff),
-        "cut-off taken from": hits.reference,
+        "cut-off": _cuts(hits),
+        "cut-off taken from": f"{hits.reference} {hits.cutoffs.note()}".strip(),
         "hits": f"{hits.n_hits:,} of {len(result):,} cells; {hits.n_nan:,} without a score",
         "least cells of a sample": table.min_cells,
     }
@@ -224,6 +224,13 @@ def _provenance(result: "SearchResult") -> dict[str, object]:
         "software": ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
         + f", Python {platform.python_version()}",
     }
+
+
+def _cuts(hits: "Hits") -> str:
+    named = hits.cutoffs.values
+    if hits.cutoffs.within is None:
+        return repr(hits.cutoff)
+    return ", ".join(f"{label}: {value!r}" for label, value in named.items())
 
 
 def _rule(hits: "Hits") -> str:

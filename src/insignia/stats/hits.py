@@ -41,6 +41,15 @@ def quantile(scores: np.ndarray, *, q: float = 0.9) -> float:
     return float(np.quantile(scores, q))
 
 
+@rules.add("mad", source="doi:10.1016/j.jesp.2013.03.013")
+def mad(scores: np.ndarray, *, k: float = 3.0) -> float:
+    """Cut `k` robust standard deviations (1.4826 times the median absolute deviation) above the median."""
+    if not np.isfinite(k):
+        raise InputError(f"k is a number of robust standard deviations, not {k}.")
+    middle = np.median(scores)
+    return float(middle + k * 1.4826 * np.median(np.abs(scores - middle)))
+
+
 @rules.add("value", source="doi:10.1101/2025.06.14.659567")
 def value(scores: np.ndarray, *, value: float) -> float:  # noqa: ARG001 (every rule sees the scores)
     """Cut at a value that the caller knows."""
@@ -57,7 +66,7 @@ def cutoff(scores: np.ndarray, rule: str, **params: float) -> float:
     scores
         Scores of the reference population, (cells,).
     rule
-        Name of a rule: ``"percentile"``, ``"quantile"``, ``"value"``, or one registered elsewhere.
+        Name of a rule: ``"percentile"``, ``"quantile"``, ``"mad"``, ``"value"``, or one registered elsewhere.
     params
         What the rule takes, e.g. ``q=90``.
 

@@ -114,7 +114,7 @@ class Hits:
 
     @property
     def n_nan(self) -> int:
-        """How many cells were not called: their study measured too little of the signature, or their group has no cut-off."""
+        """How many cells were not called: too little of the signature was measured, or their group has no cut-off."""
         return int((~self.is_called).sum())
 
     def about(self) -> dict[str, Any]:

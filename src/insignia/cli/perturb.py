@@ -1,12 +1,19 @@
 """`insignia perturb`: what cells become after perturbations that were not measured."""
 
+import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from insignia.cli.output import JsonFlag, emit, pairs
-from insignia.core.errors import InputError
+from insignia.cli import perturb_options as shared
+from insignia.cli.output import JsonFlag, emit
+from insignia.cli.perturb_score import benchmark, evaluate
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from insignia.data import Split
 
 __all__ = ["app"]
 
@@ -16,69 +23,205 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Screen = Annotated[
-    Path, typer.Argument(help="Screen: h5ad, 10x or zarr; one that `perturb check -o` wrote needs no options.")
-]
-Control = Annotated[
-    list[str] | None, typer.Option(help="Label that means nothing was perturbed; repeat for more. Never guessed.")
-]
-Layout = Annotated[str | None, typer.Option(help="gears, scperturb, pairs, cell_eval or plain; recognised by default.")]
-Context = Annotated[
-    list[str] | None, typer.Option(help="obs column whose values have controls of their own; repeat for more.")
-]
-Where = Annotated[list[str] | None, typer.Option(help="COLUMN=VALUE that cells to read have; repeat for more.")]
-Genes = Annotated[int | None, typer.Option(help="Keep this many genes, those with the highest mean in control cells.")]
-Seed = Annotated[int, typer.Option(help="Seed; equal seeds give equal results.")]
-
 
 @app.command("check")
 def check(
-    screen: Screen,
-    control: Control = None,
-    layout: Layout = None,
+    screen: shared.Screen,
+    control: shared.Control = None,
+    layout: shared.Layout = None,
     perturbation: Annotated[str | None, typer.Option(help="obs column of the labels, where it is unusual.")] = None,
     separator: Annotated[str | None, typer.Option(help="What joins the genes of a label.")] = None,
-    context: Context = None,
+    context: shared.Context = None,
     batch: Annotated[str | None, typer.Option(help="obs column of replicates or batches.")] = None,
     dose: Annotated[str | None, typer.Option(help="obs column of doses; none for none.")] = None,
     kind: Annotated[str | None, typer.Option(help="obs column with the kind of perturbation; none for none.")] = None,
-    where: Where = None,
+    where: shared.Where = None,
     leave_out: Annotated[list[str] | None, typer.Option(help="Label whose cells are left out; nan for empty.")] = None,
-    genes: Genes = None,
+    genes: shared.Genes = None,
     layer: Annotated[str | None, typer.Option(help="Layer with counts or log1p; X by default.")] = None,
     scale: Annotated[str | None, typer.Option(help="Total that counts are scaled to, or median of controls.")] = None,
     total: Annotated[str | None, typer.Option(help="obs column with the total counts of whole cells.")] = None,
+    split: Annotated[Path | None, typer.Option(help="File of `perturb split`, whose strata are counted.")] = None,
+    priors: shared.Priors = None,
+    embedding: shared.Embedding = None,
+    gene_sets: shared.GeneSets = None,
+    string_links: shared.StringLinks = None,
+    string_info: shared.StringInfo = None,
+    save_priors: Annotated[Path | None, typer.Option(help="Folder for these priors, to be read faster.")] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="h5ad to write, which needs no options any more.")
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Say what a screen holds: cells, contexts, strata, what was assumed and what is too small."""
+    """Say what a screen and priors hold: cells, contexts, strata, coverage, what was assumed and what is too small."""
     from insignia import perturb
-    from insignia.data import read_screen, write_screen
+    from insignia.data import read_split, write_screen
 
-    data = read_screen(
-        screen,
-        control=control or None,
-        layout=layout,
-        perturbation=perturbation,
-        separator=separator,
-        context=context or None,
-        batch=batch,
-        dose=dose,
-        kind=kind,
-        where=pairs(where, "--where"),
-        leave_out=leave_out or (),
-        genes=genes,
-        layer=layer,
-        scale=_scale(scale),
-        total=total,
-    )
+    labels = {"perturbation": perturbation, "separator": separator, "dose": dose, "kind": kind, "batch": batch}
+    values = {"layer": layer, "scale": shared.parse_scale(scale), "total": total, "leave_out": leave_out or ()}
+    data = shared.open_screen(screen, control, layout, context, where, genes, **labels, **values)
+    known, coverage = shared.open_priors(data, priors, embedding, gene_sets, string_links, string_info)
+    found = perturb.check(data, None if split is None else read_split(split))
     if output is not None:
         write_screen(data, output)
-    found = perturb.check(data)
-    facts = {"screen": str(output or screen)} | found.record()
-    emit(facts, as_json=as_json, text=str(found))
+    if save_priors is not None and known is not None:
+        perturb.save_priors(known, save_priors)
+    facts = {"screen": str(output or screen)} | found.record() | ({"priors": coverage} if coverage else {})
+    emit(facts, as_json=as_json, text="\n".join([str(found), *_coverage_lines(coverage)]))
+
+
+@app.command("programs")
+def programs(
+    screen: shared.Screen,
+    output: Annotated[Path, typer.Option("-o", "--output", help="JSON to write: genes and their programs.")],
+    source: Annotated[
+        str, typer.Option(help="expression, fused, embedding, smoothed, grc; kmeans and random to compare with.")
+    ] = "expression",
+    number: Annotated[int, typer.Option(help="How many programs.")] = 32,
+    balance: Annotated[str, typer.Option(help="Sizes of programs: exact, bounded or none.")] = "exact",
+    split: shared.OptionalSplit = None,
+    control: shared.Control = None,
+    layout: shared.Layout = None,
+    context: shared.Context = None,
+    where: shared.Where = None,
+    genes: shared.Genes = None,
+    priors: shared.Priors = None,
+    embedding: shared.Embedding = None,
+    gene_sets: shared.GeneSets = None,
+    string_links: shared.StringLinks = None,
+    string_info: shared.StringInfo = None,
+    seed: shared.Seed = 0,
+    as_json: JsonFlag = False,
+) -> None:
+    """Divide the measured genes into programs, and say how stable and meaningful they are."""
+    from insignia import perturb
+    from insignia.core.files import atomic_file
+    from insignia.data import read_split
+    from insignia.data.perturbation_splits import training_cells
+
+    data = shared.open_screen(screen, control, layout, context, where, genes)
+    known, _ = shared.open_priors(data, priors, embedding, gene_sets, string_links, string_info)
+    chosen = None if split is None else read_split(split)
+    train = data if chosen is None else training_cells(data, chosen)
+    found = perturb.induce_programs(
+        train, source=source, n_programs=number, priors=known, balance=balance, split=chosen, seed=seed
+    )
+    report = perturb.report_programs(found, train, priors=known, seed=seed)
+    with atomic_file(output) as temporary:
+        temporary.write_text(json.dumps(found.to_dict(), ensure_ascii=False), encoding="utf-8")
+    emit({"output": str(output)} | report.record(), as_json=as_json, text=str(report))
+
+
+@app.command("split")
+def split(
+    screen: shared.Screen,
+    output: Annotated[Path, typer.Option("-o", "--output", help="JSON to write.")],
+    kind: Annotated[str, typer.Option(help="combo, additive, unseen-genes, folds or unseen-context.")] = "combo",
+    share: Annotated[
+        float | None, typer.Option(help="Share to hold out: of combinations, or of genes for unseen-genes.")
+    ] = None,
+    share_genes: Annotated[float, typer.Option(help="Share of the genes that combo holds out.")] = 0.2,
+    folds: Annotated[int, typer.Option(help="Parts of the perturbed genes for folds.")] = 5,
+    hold: Annotated[list[str] | None, typer.Option(help="Context that unseen-context holds out; repeat.")] = None,
+    control: shared.Control = None,
+    layout: shared.Layout = None,
+    context: shared.Context = None,
+    where: shared.Where = None,
+    seed: shared.Seed = 0,
+    as_json: JsonFlag = False,
+) -> None:
+    """Divide conditions into what is learned from and what is predicted, and save that with its hash."""
+    from insignia import perturb
+    from insignia.cli.perturb_splits import make_splits
+    from insignia.data import write_splits
+
+    data = shared.open_screen(screen, control, layout, context, where, None)
+    made = make_splits(data, kind, share=share, share_genes=share_genes, folds=folds, hold=hold or [], seed=seed)
+    write_splits(made, output)
+    rows = [_split_row(one, perturb.check(data, one).strata) for one in made]
+    lines = [f"{row['name']} ({row['hash']}): {row['train']} to learn from; test {row['strata']}" for row in rows]
+    emit({"output": str(output), "splits": rows}, as_json=as_json, text="\n".join([f"wrote {output}", *lines]))
+
+
+@app.command("fit")
+def fit(
+    screen: shared.Screen,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder of the model to write.")],
+    method: Annotated[str, typer.Option(help="flow, scbig, or a plain one such as ridge_embedding.")] = "flow",
+    split: shared.OptionalSplit = None,
+    option: shared.Options = None,
+    control: shared.Control = None,
+    layout: shared.Layout = None,
+    context: shared.Context = None,
+    where: shared.Where = None,
+    genes: shared.Genes = None,
+    priors: shared.Priors = None,
+    embedding: shared.Embedding = None,
+    gene_sets: shared.GeneSets = None,
+    string_links: shared.StringLinks = None,
+    string_info: shared.StringInfo = None,
+    seed: shared.Seed = 0,
+    as_json: JsonFlag = False,
+) -> None:
+    """Fit a predictor to a screen."""
+    from insignia import perturb
+    from insignia.data import read_split
+
+    data = shared.open_screen(screen, control, layout, context, where, genes)
+    known, coverage = shared.open_priors(data, priors, embedding, gene_sets, string_links, string_info)
+    model = perturb.fit(
+        data,
+        None if split is None else read_split(split),
+        method=method,
+        priors=known,
+        seed=seed,
+        show_progress=False if as_json else None,
+        **shared.parse_options(option),
+    )
+    model.save(output)
+    facts = {"model": str(output)} | model.describe() | ({"coverage": coverage} if coverage else {})
+    emit(facts, as_json=as_json)
+
+
+@app.command("predict")
+def predict(
+    model: Annotated[Path, typer.Argument(help="Folder of `perturb fit`.")],
+    conditions: Annotated[list[str], typer.Argument(help="What is done, e.g. KLF1+MAP2K6; several are fine.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="h5ad to write.")],
+    context: Annotated[list[str] | None, typer.Option(help="Context to predict in; repeat. All by default.")] = None,
+    cells: Annotated[int, typer.Option(help="Cells of each condition in each context.")] = 200,
+    means: Annotated[bool, typer.Option("--means", help="Write one mean a condition, and no cells.")] = False,
+    seed: shared.Seed = 0,
+    as_json: JsonFlag = False,
+) -> None:
+    """Predict cells after perturbations."""
+    from insignia import perturb
+    from insignia.core import keys
+    from insignia.data import write_h5ad
+
+    loaded = perturb.load_model(model)
+    if means:
+        found = loaded.means(conditions, contexts=context or None)
+    else:
+        found = loaded.predict(conditions, contexts=context or None, n_cells=cells, seed=seed)
+    write_h5ad(found, output)
+    flagged = found.obs.loc[found.obs[keys.STATUS] != "ok", keys.CONDITION].astype(str).unique().tolist()
+    emit(
+        {
+            "output": str(output),
+            "rows": found.n_obs,
+            "genes": found.n_vars,
+            "conditions": list(dict.fromkeys(found.obs[keys.CONDITION].astype(str))),
+            "contexts": list(dict.fromkeys(found.obs[keys.CONTEXT].astype(str))),
+            "fallback": flagged,
+            "model_hash": loaded.fingerprint,
+        },
+        as_json=as_json,
+    )
+
+
+app.command("evaluate")(evaluate)
+app.command("benchmark")(benchmark)
 
 
 @app.command("simulate")
@@ -89,30 +232,46 @@ def simulate(
     doubles: Annotated[int, typer.Option(help="Pairs of them.")] = 60,
     cells: Annotated[int, typer.Option(help="Cells of each condition.")] = 100,
     controls: Annotated[int, typer.Option(help="Control cells.")] = 600,
-    seed: Seed = 0,
+    option: Annotated[
+        list[str] | None,
+        typer.Option("--option", help="NAME=VALUE of the simulator, e.g. interaction=0, n_contexts=2; repeat."),
+    ] = None,
+    priors: Annotated[
+        Path | None, typer.Option(help="Folder to write: embeddings, a network and gene sets that tell the truth.")
+    ] = None,
+    seed: shared.Seed = 0,
     as_json: JsonFlag = False,
 ) -> None:
     """Simulate a screen with known programs, effects and interactions."""
+    from insignia import perturb
     from insignia.data import simulate_screen, write_screen
 
-    made = simulate_screen(
-        n_genes=genes,
-        n_perturbations=perturbations,
-        n_doubles=doubles,
-        cells_per_condition=cells,
-        n_controls=controls,
-        rng=seed,
-    )
+    sizes: dict[str, Any] = {
+        "n_genes": genes,
+        "n_perturbations": perturbations,
+        "n_doubles": doubles,
+        "cells_per_condition": cells,
+        "n_controls": controls,
+    }
+    made = simulate_screen(rng=seed, **(sizes | shared.parse_options(option)))
     write_screen(made.data, output)
-    emit({"output": str(output), "cells": len(made.data), "conditions": len(made.data.conditions) - 1}, as_json=as_json)
+    facts = {"output": str(output), "cells": len(made.data), "conditions": len(made.data.conditions) - 1}
+    if priors is not None:
+        perturb.save_priors(made.priors, priors)
+        facts["priors"] = str(priors)
+    emit(facts, as_json=as_json)
 
 
-def _scale(text: str | None) -> float | Literal["median"] | None:
-    if text is None:
-        return None
-    if text == "median":
-        return "median"
-    try:
-        return float(text)
-    except ValueError:
-        raise InputError(f"--scale takes a number or median; found {text!r}.") from None
+def _split_row(split: "Split", strata: "pd.DataFrame") -> dict[str, Any]:
+    rows = strata.reset_index()
+    rows = rows[rows["side"] == "test"]
+    found = {str(name): int(size) for name, size in zip(rows["stratum"], rows["conditions"], strict=True)}
+    return {"name": split.name, "hash": split.fingerprint, "train": len(split.train), "strata": found}
+
+
+def _coverage_lines(coverage: dict[str, Any]) -> list[str]:
+    return [
+        f"{name}: {row['found']:,} of {row['asked']:,} genes known"
+        + (f", not e.g. {row['not_found']}" if row["not_found"] else "")
+        for name, row in coverage.items()
+    ]

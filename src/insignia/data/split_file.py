@@ -40,25 +40,18 @@ def read_splits(path: str | Path) -> tuple[Split, ...]:
     path = Path(path)
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        said = record.pop("sha256")
-        form, entries = record["format"], record["splits"]
-        splits = tuple(
-            Split(entry["name"], *(tuple(entry[part]) for part in ("train", "test", "given"))) for entry in entries
-        )
-        unchanged = sha256_text(canonical_json(record)) == said
-        unchanged &= all(
-            split.fingerprint == entry["fingerprint"] for split, entry in zip(splits, entries, strict=True)
-        )
+        said, form = record.pop("sha256"), record["format"]
+        if form == FORMAT and sha256_text(canonical_json(record)) != said:
+            raise FileFormatError(f"{path} was changed since it was written: its hash does not fit. Make it again.")
+        splits = tuple(_split(entry) for entry in record["splits"]) if form == FORMAT else ()
+    except FileFormatError:
+        raise
     except OSError as error:
-        raise FileFormatError(
-            f"{path} cannot be read ({error}). Make a split with `insignia perturb split`."
-        ) from error
+        raise FileFormatError(f"{path} cannot be read ({error}). Make one with `insignia perturb split`.") from error
     except (ValueError, AttributeError, KeyError, TypeError) as error:
         raise FileFormatError(f"{path} is no file of splits: {type(error).__name__} {error}.") from error
-    if form != FORMAT or not splits:
+    if not splits:
         raise FileFormatError(f"{path} is of the form {form!r}; this version reads {FORMAT!r}.")
-    if not unchanged:
-        raise FileFormatError(f"{path} was changed since it was written: its hashes do not fit. Make the split again.")
     return splits
 
 
@@ -78,3 +71,7 @@ def read_split(path: str | Path) -> Split:
 
 def _plain(split: Split) -> dict[str, Any]:
     return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(split).items()}
+
+
+def _split(entry: dict[str, Any]) -> Split:
+    return Split(entry["name"], *(tuple(entry[part]) for part in ("train", "test", "given")))

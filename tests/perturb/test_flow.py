@@ -13,14 +13,15 @@ from insignia.perturb import predictors
 from insignia.perturb.condition_vectors import ConditionVectors
 from insignia.perturb.effects import group_effects
 from insignia.perturb.flow.coupling import couplings, squared_distances
+from insignia.perturb.flow.groups import LatentGroups
 from insignia.perturb.flow.network import FlowNetwork, SetEncoder, VelocityNetwork
-from insignia.perturb.flow.objective import FlowObjective, LatentGroups
+from insignia.perturb.flow.objective import FlowObjective
 from insignia.perturb.flow.options import FlowOptions
 from insignia.perturb.flow.sampler import carry
 from insignia.perturb.flow.tokens import TokenTable
 from insignia.perturb.flow.trained import train_flow
 from insignia.perturb.flow.trust import LeftOut, Trust, fit_trust
-from insignia.perturb.latent import PCALatent
+from insignia.perturb.latents import PCALatent
 from insignia.training import TrainOptions, fit
 
 SMALL = {"n_latent": 8, "width": 32, "epochs": 2, "steps_per_epoch": 10, "n_groups": 6}

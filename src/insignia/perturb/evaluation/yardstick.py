@@ -11,7 +11,7 @@ from scipy.stats import false_discovery_control
 from insignia.data.condition import Condition
 from insignia.data.perturbation import PerturbationData
 from insignia.perturb.effects import GroupEffects
-from insignia.perturb.latent import PCALatent
+from insignia.perturb.latents import PCALatent
 from insignia.stats import Moments, moments, squared_score_weights, welch_test
 
 __all__ = ["Measured", "Place", "Yardstick", "divide_controls"]

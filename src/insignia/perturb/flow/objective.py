@@ -8,51 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from insignia.data.perturbation import PerturbationData
+from insignia.perturb.flow.aligned import Alignment
 from insignia.perturb.flow.coupling import Coupling
+from insignia.perturb.flow.groups import LatentGroups
 from insignia.perturb.flow.network import FlowNetwork
-from insignia.perturb.flow.tokens import Tokens, TokenTable
-from insignia.perturb.latent import PCALatent
 
-__all__ = ["FlowObjective", "LatentGroups"]
-
-
-@dataclass(frozen=True, eq=False)
-class LatentGroups:
-    """The cells of a screen in latent space, group by group.
-
-    Parameters
-    ----------
-    latent
-        (cells, latent) float32.
-    targets, sources
-        Positions of each group's perturbed cells, and of the control cells of its context.
-    tokens
-        One condition a group.
-    context
-        (groups,) number of the context, from 1.
-    """
-
-    latent: np.ndarray
-    targets: list[np.ndarray]
-    sources: list[np.ndarray]
-    tokens: Tokens
-    context: np.ndarray
-
-    @classmethod
-    def make(cls, data: PerturbationData, latent: PCALatent, table: TokenTable) -> "LatentGroups":
-        """Collect the perturbed groups of a screen."""
-        groups = [(condition, context) for condition, context in data.groups if not condition.is_control]
-        return cls(
-            latent.encode(data.expression),
-            [data.rows(*group) for group in groups],
-            [data.controls(context) for _, context in groups],
-            table.tokens([condition for condition, _ in groups]),
-            np.array([1 + data.contexts.index(context) for _, context in groups], dtype=np.int64),
-        )
-
-    def __len__(self) -> int:
-        return len(self.targets)
+__all__ = ["FlowObjective"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +32,8 @@ class FlowObjective:
         Steps of an epoch.
     noise
         Standard deviation of the noise on the path, in units of control cells.
+    alignment
+        What carried cells are held against besides.
     """
 
     groups: LatentGroups
@@ -79,6 +42,7 @@ class FlowObjective:
     n_cells: int = 32
     n_steps: int = 50
     noise: float = 0.1
+    alignment: Alignment | None = None
 
     def batches(self, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """One epoch: (groups,) which groups, and (groups * cells, latent) sources and their targets."""
@@ -90,13 +54,11 @@ class FlowObjective:
             yield torch.from_numpy(chosen), torch.from_numpy(start), torch.from_numpy(end)
 
     def _pair(self, group: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        latent = self.groups.latent
-        start = latent[rng.choice(self.groups.sources[group], self.n_cells)]
-        end = latent[rng.choice(self.groups.targets[group], self.n_cells)]
+        start, end = (self.groups.draw(side, group, self.n_cells, rng) for side in ("sources", "targets"))
         return start, end[self.coupling(start, end, rng)]
 
     def loss(self, module: nn.Module, batch: tuple[Tensor, Tensor, Tensor], generator: torch.Generator) -> Tensor:
-        """Mean squared error of the velocity at a random time of each path."""
+        """Mean squared error of the velocity at a random time of each path, and what alignment adds."""
         network = cast(FlowNetwork, module)
         chosen, start, end = batch
         code = network.encoder(self.groups.tokens.rows(chosen)).repeat_interleave(self.n_cells, 0)
@@ -105,7 +67,8 @@ class FlowObjective:
         noise = self.noise * torch.randn(start.shape, generator=generator)
         point = torch.lerp(start, end, time[:, None]) + noise
         error: Tensor = network.velocity(point, time, code, context) - (end - start)
-        return error.square().mean()
+        loss = error.square().mean()
+        return loss if self.alignment is None else loss + self.alignment.loss(network, generator)
 
     def validate(self, module: nn.Module) -> float:  # noqa: ARG002 - nothing is chosen by it
         """Return the same for all weights: the length of training is fixed."""

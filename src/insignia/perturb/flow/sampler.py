@@ -5,7 +5,7 @@ from torch import Tensor
 
 from insignia.perturb.flow.network import VelocityNetwork
 
-__all__ = ["carry"]
+__all__ = ["carry", "midpoint"]
 
 _CHUNK = 8192
 
@@ -28,11 +28,12 @@ def carry(network: VelocityNetwork, start: Tensor, code: Tensor, context: Tensor
     parts = []
     for here in torch.split(torch.arange(len(start)), _CHUNK):
         codes = code.expand(len(here), -1) if len(code) == 1 else code[here]
-        parts.append(_carry(network, start[here], codes, context[here], n_steps))
+        parts.append(midpoint(network, start[here], codes, context[here], n_steps))
     return torch.cat(parts) if parts else start
 
 
-def _carry(network: VelocityNetwork, point: Tensor, code: Tensor, context: Tensor, n_steps: int) -> Tensor:
+def midpoint(network: VelocityNetwork, point: Tensor, code: Tensor, context: Tensor, n_steps: int) -> Tensor:
+    """Carry points from time 0 to 1, with gradients."""
     step = 1.0 / n_steps
     for i in range(n_steps):
         time = torch.full((len(point),), i * step, device=point.device)

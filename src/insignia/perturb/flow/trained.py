@@ -7,14 +7,18 @@ import torch
 
 from insignia.core.errors import InputError
 from insignia.data.condition import Condition
+from insignia.data.gene_priors import GenePriors
 from insignia.data.perturbation import PerturbationData
+from insignia.perturb.flow.aligned import make_alignment
 from insignia.perturb.flow.coupling import couplings
+from insignia.perturb.flow.groups import LatentGroups
 from insignia.perturb.flow.network import FlowNetwork, SetEncoder, VelocityNetwork
-from insignia.perturb.flow.objective import FlowObjective, LatentGroups
+from insignia.perturb.flow.objective import FlowObjective
 from insignia.perturb.flow.options import FlowOptions
 from insignia.perturb.flow.sampler import carry
 from insignia.perturb.flow.tokens import TokenTable
-from insignia.perturb.latent import PCALatent
+from insignia.perturb.latents import Latent, LatentRequest, latents
+from insignia.perturb.programs import Programs, induce_programs
 from insignia.training import TrainOptions, fit
 
 __all__ = ["TrainedFlow", "train_flow"]
@@ -36,7 +40,7 @@ class TrainedFlow:
         Contexts that were trained.
     """
 
-    latent: PCALatent
+    latent: Latent
     table: TokenTable
     network: FlowNetwork
     contexts: tuple[str, ...]
@@ -48,7 +52,7 @@ class TrainedFlow:
         place = 1 + self.contexts.index(context) if context in self.contexts else 0
         code = self.network.encoder(self.table.tokens([condition]))
         end = carry(self.network.velocity, start, code, torch.full((len(start),), place), n_steps=n_steps)
-        return self.latent.decode_shift((end - start).numpy())
+        return self.latent.displacement(start.numpy(), end.numpy())
 
 
 def train_flow(
@@ -57,6 +61,7 @@ def train_flow(
     options: FlowOptions,
     *,
     seed: int,
+    priors: GenePriors | None = None,
     show_progress: bool | None = None,
 ) -> TrainedFlow:
     """Train one flow on the cells of a screen.
@@ -71,6 +76,8 @@ def train_flow(
         How.
     seed
         Of weights, batches and noise.
+    priors
+        What is known about the measured genes, for programs and pathways.
     show_progress
         `None` shows a bar when standard error is a terminal.
 
@@ -79,7 +86,9 @@ def train_flow(
     InputError
         Nothing perturbed is left to train on.
     """
-    latent = PCALatent.fit(data, options.n_latent, seed=seed)
+    programs = _programs(data, options, priors, seed) if options.needs_programs else None
+    request = LatentRequest(options.n_latent, programs, priors, seed, show_progress)
+    latent = latents[options.latent](data, request)
     groups = LatentGroups.make(data, latent, table)
     if not len(groups):
         raise InputError("The screen has no perturbed cells to train a flow on.")
@@ -95,6 +104,7 @@ def train_flow(
         n_cells=options.n_cells,
         n_steps=options.steps_per_epoch,
         noise=options.noise,
+        alignment=make_alignment(options, groups, latent, genes=data.genes, programs=programs, priors=priors),
     )
     training = TrainOptions(
         epochs=options.epochs,
@@ -107,3 +117,8 @@ def train_flow(
     fit(network, objective, training, seed=seed, show_progress=show_progress)
     network.requires_grad_(False)
     return TrainedFlow(latent, table, network, data.contexts)
+
+
+def _programs(data: PerturbationData, options: FlowOptions, priors: GenePriors | None, seed: int) -> Programs:
+    n_programs = max(2, min(options.n_programs, len(data.genes) // 4))
+    return induce_programs(data, source=options.programs, n_programs=n_programs, priors=priors, seed=seed)

@@ -57,9 +57,10 @@ class Flow(Predictor):
         self._known = RidgeOneHot().fit(data)
         self._controls = {context: _dense_controls(data, context) for context in {c for _, c in data.groups}}
         self._table = _token_table(data, priors)
+        self._priors = priors
         self.trust = self._left_out_genes(data, seed, show_progress)
         self._members = [
-            train_flow(data, self._table, self.options, seed=seed + member, show_progress=show_progress)
+            train_flow(data, self._table, self.options, seed=seed + member, priors=priors, show_progress=show_progress)
             for member in range(self.options.n_members)
         ]
         return self
@@ -128,6 +129,7 @@ class Flow(Predictor):
                 table,
                 self.options,
                 seed=seed + 1000 + number,
+                priors=self._priors,
                 show_progress=show_progress,
             )
             results += self._compare(flow, train, held)

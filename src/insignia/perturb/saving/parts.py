@@ -10,7 +10,7 @@ from insignia.perturb.flow.options import FlowOptions
 from insignia.perturb.flow.tokens import TokenTable
 from insignia.perturb.flow.trained import TrainedFlow
 from insignia.perturb.flow.trust import Trust
-from insignia.perturb.latent import PCALatent
+from insignia.perturb.latents import PCALatent
 from insignia.perturb.predictors.ridge import Line
 
 __all__ = ["PARTS"]

@@ -1,13 +1,17 @@
-"""The space in which cells move: principal components of the training cells."""
+"""The plain latent space: principal components of the training cells."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import torch
 from scipy.sparse import csr_matrix
-from sklearn.decomposition import PCA
+from torch import Tensor
 
 from insignia.core.errors import InputError
 from insignia.data.perturbation import PerturbationData
+from insignia.perturb.latents.contract import Latent, LatentRequest, latents
+from insignia.perturb.latents.sparse_pca import principal_components
 
 __all__ = ["PCALatent"]
 
@@ -15,7 +19,7 @@ _MOST_CELLS = 50_000
 
 
 @dataclass(frozen=True, eq=False)
-class PCALatent:
+class PCALatent(Latent):
     """Principal components, in units of the standard deviation of control cells.
 
     Parameters
@@ -45,12 +49,8 @@ class PCALatent:
             raise InputError(f"n_latent must be at least 1, found {n_latent}.")
         rows = np.unique(np.linspace(0, len(data) - 1, min(len(data), _MOST_CELLS)).astype(int))
         n_kept = min(n_latent, len(data.genes), len(rows) - 1)
-        solver = "full" if n_kept > 0.8 * min(len(rows), len(data.genes)) else "covariance_eigh"
-        if len(data.genes) > 2000:
-            solver = "arpack"
-        cells = data.expression[rows] if solver == "arpack" else data.expression[rows].toarray()
-        fitted = PCA(n_kept, svd_solver=solver, random_state=seed).fit(cells)
-        centre, components = fitted.mean_.astype(np.float32), fitted.components_.astype(np.float32)
+        cells = data.expression if len(rows) == len(data) else data.expression[rows]
+        centre, components = principal_components(cells, n_kept, seed=seed)
         controls = np.concatenate([data.controls(context) for context in data.contexts if _has_controls(data, context)])
         spread = _project(data.expression[controls], centre, components).std(axis=0)
         return cls(centre, components, np.maximum(spread, 1e-3 * max(spread.max(), 1e-9)))
@@ -65,17 +65,39 @@ class PCALatent:
         encoded: np.ndarray = _project(cells, self.centre, self.components) / self.scale
         return encoded
 
+    def decode(self, points: np.ndarray) -> np.ndarray:
+        """(cells, latent) -> (cells, genes) log expression."""
+        cells: np.ndarray = self.centre + self.decode_shift(points)
+        return cells
+
+    def decode_tensor(self, points: Tensor) -> Tensor:
+        """Decode with gradients."""
+        scale, components, centre = (torch.from_numpy(part) for part in (self.scale, self.components, self.centre))
+        return (points * scale) @ components + centre
+
     def decode_shift(self, shift: np.ndarray) -> np.ndarray:
         """(cells, latent) displacement -> (cells, genes) change of log expression."""
         moved: np.ndarray = (shift * self.scale) @ self.components
         return moved
 
-    def explained(self, cells: csr_matrix | np.ndarray) -> float:
-        """Share of the variance of cells that the space holds."""
-        dense = cells.toarray() if isinstance(cells, csr_matrix) else np.asarray(cells)
-        centred = dense - self.centre
-        kept = centred @ self.components.T @ self.components
-        return 1 - float(((centred - kept) ** 2).sum() / ((dense - dense.mean(axis=0)) ** 2).sum())
+    def displacement(self, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+        """Change of log expression, (cells, genes); the same wherever it starts."""
+        return self.decode_shift(end - start)
+
+    def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Give the three arrays."""
+        return {"centre": self.centre, "components": self.components, "scale": self.scale}, {}
+
+    @classmethod
+    def from_state(cls, arrays: dict[str, np.ndarray], about: dict[str, Any]) -> "PCALatent":  # noqa: ARG003
+        """Make the space of what `state` gave."""
+        return cls(arrays["centre"], arrays["components"], arrays["scale"])
+
+
+@latents.add("pca", source="Pearson 1901, doi:10.1080/14786440109462720")
+def fit_pca(data: PerturbationData, request: LatentRequest) -> PCALatent:
+    """Fit principal components."""
+    return PCALatent.fit(data, request.n_latent, seed=request.seed)
 
 
 def _has_controls(data: PerturbationData, context: str) -> bool:

@@ -34,6 +34,8 @@ class FlowOptions:
         Networks that are trained with different seeds; their spread is the uncertainty.
     solver_steps
         Midpoint steps from control to perturbed.
+    latent_epochs
+        Passes of training of a space that is trained.
     programs, n_programs
         Source of gene programs and their number, for a space or a loss that needs them; at most a quarter of the genes.
     program_energy, program_correlation, pathway_energy
@@ -59,6 +61,7 @@ class FlowOptions:
     solver_steps: int = 10
     on_missing: str = "error"
     latent: str = "pca"
+    latent_epochs: int = 10
     programs: str = "expression"
     n_programs: int = 32
     program_energy: float = 0.0
@@ -69,7 +72,10 @@ class FlowOptions:
         couplings.entry(self.coupling)
         latents.entry(self.latent)
         program_sources.entry(self.programs)
-        counts = {name: getattr(self, name) for name in ("n_latent", "n_groups", "n_cells", "epochs", "n_members")}
+        counts = {
+            name: getattr(self, name)
+            for name in ("n_latent", "n_groups", "n_cells", "epochs", "n_members", "latent_epochs")
+        }
         weights = {name: getattr(self, name) for name in ("program_energy", "program_correlation", "pathway_energy")}
         if min(weights.values()) < 0 or self.n_programs < 2:
             raise InputError(f"Weights of losses are at least 0 and n_programs at least 2, found {weights}.")

@@ -87,7 +87,9 @@ def train_flow(
         Nothing perturbed is left to train on.
     """
     programs = _programs(data, options, priors, seed) if options.needs_programs else None
-    request = LatentRequest(options.n_latent, programs, priors, seed, show_progress)
+    request = LatentRequest(
+        options.n_latent, programs, priors, epochs=options.latent_epochs, seed=seed, show_progress=show_progress
+    )
     latent = latents[options.latent](data, request)
     groups = LatentGroups.make(data, latent, table)
     if not len(groups):

@@ -31,8 +31,8 @@ class ModuleOptions:
     width: int = 32
     depth: int = 1
     n_heads: int = 4
-    batch_size: int = 256
-    epochs: int = 20
+    batch_size: int = 128
+    epochs: int = 10
     steps_per_epoch: int = 50
     learning_rate: float = 1e-3
 
@@ -71,7 +71,9 @@ class ProgramAutoencoder(nn.Module):
         self.register_buffer("relations", relations)
         n_programs, width = table.shape[0], options.width
         self.shape = n_programs, width
-        self.relate = nn.Sequential(nn.Linear(relations.shape[1], width, bias=False), nn.LayerNorm(width))
+        n_dimensions = relations.shape[1]
+        related = nn.Linear(n_dimensions, width, bias=False) if n_dimensions else None
+        self.relate = nn.Sequential(related, nn.LayerNorm(width)) if related is not None else None
         self.enter = ToTokens(table, width)
         self.into = _blocks(options, n_programs)
         self.squeeze = nn.Linear(n_programs * width, base.size, bias=False)
@@ -98,7 +100,7 @@ class ProgramAutoencoder(nn.Module):
         return self.decode(self.encode(cells))
 
     def _relation(self) -> Tensor | float:
-        return self.relate(self.relations) if self.relations.shape[1] else 0.0
+        return self.relate(self.relations) if self.relate is not None else 0.0
 
 
 def _blocks(options: ModuleOptions, n_tokens: int) -> nn.Sequential:

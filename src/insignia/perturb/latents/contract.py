@@ -74,6 +74,8 @@ class LatentRequest:
         Programs of the measured genes, where a space is built of them.
     priors
         Embedding of the measured genes, where a space reads it.
+    epochs
+        Of a space that is trained.
     seed
         Of weights and batches.
     show_progress
@@ -83,6 +85,7 @@ class LatentRequest:
     n_latent: int
     programs: Programs | None = None
     priors: GenePriors | None = None
+    epochs: int = 10
     seed: int = 0
     show_progress: bool | None = None
 

@@ -1,6 +1,7 @@
 """A latent space built of gene programs: the gene-cluster-aware autoencoder, on top of principal components."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any
 from warnings import warn
 
@@ -24,6 +25,7 @@ _HELD_OUT = 0.1
 _MOST_CELLS = 50_000
 _MOST_HELD_OUT = 2_000
 _CHUNK = 2048
+_NOTICEABLE = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +35,7 @@ class ModuleLatent(Latent):
     Parameters
     ----------
     network
-        In evaluation mode.
+        In evaluation mode; its genes are in alphabetical order, lest training magnify the rounding of another one.
     base
         The principal components that it starts from.
     programs, genes
@@ -58,17 +60,23 @@ class ModuleLatent(Latent):
         """Number of dimensions."""
         return self.base.size
 
+    @cached_property
+    def _rank(self) -> np.ndarray:
+        """(genes,) alphabetical place of each."""
+        return np.argsort(np.argsort(self.genes))
+
     def encode(self, cells: csr_matrix | np.ndarray) -> np.ndarray:
         """(cells, genes) log expression -> (cells, latent) float32."""
-        return self._chunked(self.network.encode, cells)
+        order = np.argsort(self.genes)
+        return self._chunked(lambda part: self.network.encode(part[:, order]), cells)
 
     def decode(self, points: np.ndarray) -> np.ndarray:
         """(cells, latent) -> (cells, genes) log expression."""
-        return self._chunked(self.network.decode, points)
+        return self._chunked(self.decode_tensor, points)
 
     def decode_tensor(self, points: torch.Tensor) -> torch.Tensor:
         """Decode with gradients."""
-        return self.network.decode(points)
+        return self.network.decode(points)[:, self._rank]
 
     @torch.no_grad()
     def _chunked(self, apply: Any, rows: csr_matrix | np.ndarray) -> np.ndarray:
@@ -98,12 +106,11 @@ class ModuleLatent(Latent):
         programs, options = Programs.from_dict(about["programs"]), ModuleOptions(**about["options"])
         genes = tuple(about["genes"])
         base = PCALatent(arrays["centre"], arrays["components"], arrays["scale"])
-        network = ProgramAutoencoder(
-            base, GeneTable(programs, genes), torch.from_numpy(arrays["relations"]), options
-        )  # fmt: skip
+        table = GeneTable(programs, tuple(sorted(genes)))
+        network = ProgramAutoencoder(base, table, torch.from_numpy(arrays["relations"]), options)
         network.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in arrays.items()})
         network.requires_grad_(False).eval()
-        return cls(network, base, programs, genes, options, about["r2"], about["r2_pca"])
+        return cls(network, _in_order(base, genes), programs, genes, options, about["r2"], about["r2_pca"])
 
 
 @latents.add("module", source="arXiv:2602.04901, with weights for each program, flat tokens, on principal components")
@@ -120,29 +127,32 @@ def fit_module_latent(
     Warns
     -----
     InsigniaWarning
-        Principal components hold the held-out cells better.
+        Principal components hold noticeably more of the held-out cells, 0.001 of their variance.
     """
     if request.programs is None:
         raise InputError("The module latent is built of programs: induce them and put them into the request.")
-    options = options or ModuleOptions()
-    train, stop, judge = _divide(data, np.random.default_rng(request.seed))
-    base = PCALatent.fit(data.take(train), request.n_latent, seed=request.seed)
+    options = options or ModuleOptions(epochs=request.epochs)
+    order = np.argsort(data.genes)
+    genes = tuple(data.genes[i] for i in order)
+    train, stop, judge = (
+        replace(data.take(rows), genes=genes, expression=data.expression[rows][:, order])
+        for rows in _divide(data, np.random.default_rng(request.seed))
+    )
+    base = PCALatent.fit(train, request.n_latent, seed=request.seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(request.seed)
-        table = GeneTable(request.programs, data.genes)
-        network = ProgramAutoencoder(base, table, _relations(request.programs, data.genes, request.priors), options)
+        relations = _relations(request.programs, genes, request.priors)
+        network = ProgramAutoencoder(base, GeneTable(request.programs, genes), relations, options)
     objective = ReconstructCells(
-        data.expression[train], data.expression[stop].toarray(), options.batch_size, options.steps_per_epoch
+        train.expression, stop.expression.toarray(), options.batch_size, options.steps_per_epoch
     )
     training = TrainOptions(epochs=options.epochs, learning_rate=options.learning_rate, patience=4)
     fit(network, objective, training, seed=request.seed, show_progress=request.show_progress)
     network.requires_grad_(False)
-    made = ModuleLatent(network, base, request.programs, data.genes, options, 0.0, 0.0)
-    cells = data.expression[judge]
-    made = ModuleLatent(
-        network, base, request.programs, data.genes, options, made.explained(cells), base.explained(cells)
-    )  # fmt: skip
-    if made.r2 < made.r2_pca:
+    made = ModuleLatent(network, base, request.programs, genes, options, 0.0, 0.0)
+    r2, r2_pca = made.explained(judge.expression), base.explained(judge.expression)
+    made = ModuleLatent(network, _in_order(base, data.genes), request.programs, data.genes, options, r2, r2_pca)
+    if made.r2 < made.r2_pca - _NOTICEABLE:
         warn(
             f"The module latent holds {made.r2:.3f} of the variance of held-out cells, principal components of the "
             f"same size {made.r2_pca:.3f}. Use latent='pca' instead.",
@@ -176,3 +186,9 @@ def _relations(programs: Programs, genes: tuple[str, ...], priors: GenePriors | 
         if (here := (labels == k) & known).any():
             means[k] = values[here].mean(axis=0)
     return torch.from_numpy(means / max(float(means.std()), 1e-12))
+
+
+def _in_order(base: PCALatent, genes: tuple[str, ...]) -> PCALatent:
+    """Put alphabetical genes into the order of a file."""
+    rank = np.argsort(np.argsort(genes))
+    return PCALatent(base.centre[rank], base.components[:, rank], base.scale)

@@ -15,7 +15,7 @@ from insignia.perturb.latents.sparse_pca import principal_components
 
 __all__ = ["PCALatent"]
 
-_MOST_CELLS = 50_000
+_MOST_CELLS = 30_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +38,7 @@ class PCALatent(Latent):
 
     @classmethod
     def fit(cls, data: PerturbationData, n_latent: int, *, seed: int = 0) -> "PCALatent":
-        """Fit to the cells of a screen, or to a spread of 50,000 of them.
+        """Fit to the cells of a screen, or to a spread of 30,000 of them.
 
         Raises
         ------
@@ -50,7 +50,7 @@ class PCALatent(Latent):
         rows = np.unique(np.linspace(0, len(data) - 1, min(len(data), _MOST_CELLS)).astype(int))
         n_kept = min(n_latent, len(data.genes), len(rows) - 1)
         cells = data.expression if len(rows) == len(data) else data.expression[rows]
-        centre, components = principal_components(cells, n_kept, seed=seed)
+        centre, components = principal_components(cells, n_kept, seed=seed, rank=np.argsort(np.argsort(data.genes)))
         controls = np.concatenate([data.controls(context) for context in data.contexts if _has_controls(data, context)])
         spread = _project(data.expression[controls], centre, components).std(axis=0)
         return cls(centre, components, np.maximum(spread, 1e-3 * max(spread.max(), 1e-9)))

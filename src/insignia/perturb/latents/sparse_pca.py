@@ -11,10 +11,12 @@ __all__ = ["principal_components"]
 _FEW_GENES: Final = 2000
 _CHUNK: Final = 4096
 _MORE: Final = 10
-_ROUNDS: Final = 6
+_ROUNDS: Final = 4
 
 
-def principal_components(cells: csr_matrix, n_components: int, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def principal_components(
+    cells: csr_matrix, n_components: int, *, seed: int = 0, rank: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Take the leading principal components of the rows.
 
     Up to 2,000 columns they are exact, from the covariance; above, they come from randomised subspace iteration, whose
@@ -28,6 +30,9 @@ def principal_components(cells: csr_matrix, n_components: int, *, seed: int = 0)
         At most the smaller side.
     seed
         Of the random start.
+    rank
+        (genes,) place of each column in some order, such as that of names, by which the start is dealt out; `None`
+        takes the columns as they come.
 
     Returns
     -------
@@ -36,7 +41,7 @@ def principal_components(cells: csr_matrix, n_components: int, *, seed: int = 0)
     """
     centre = np.asarray(cells.mean(axis=0, dtype=np.float64)).ravel()
     few = cells.shape[1] <= _FEW_GENES
-    axes = _exact(cells, centre, n_components) if few else _randomised(cells, centre, n_components, seed)
+    axes = _exact(cells, centre, n_components) if few else _randomised(cells, centre, n_components, seed, rank)
     sign = np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)])
     return centre.astype(np.float32), (axes * sign[:, None]).astype(np.float32)
 
@@ -50,9 +55,12 @@ def _exact(cells: csr_matrix, centre: np.ndarray, n_components: int) -> np.ndarr
     return np.asarray(eigh(square, subset_by_index=(n_genes - n_components, n_genes - 1))[1][:, ::-1].T)
 
 
-def _randomised(cells: csr_matrix, centre: np.ndarray, n_components: int, seed: int) -> np.ndarray:
+def _randomised(
+    cells: csr_matrix, centre: np.ndarray, n_components: int, seed: int, rank: np.ndarray | None
+) -> np.ndarray:
     n_axes = min(n_components + _MORE, *cells.shape)
     basis = np.random.default_rng(seed).normal(size=(cells.shape[1], n_axes)).astype(np.float32)
+    basis = basis if rank is None else basis[rank]
     middle = centre.astype(np.float32)
     turned = cells.T.tocsr()
     for _ in range(_ROUNDS):

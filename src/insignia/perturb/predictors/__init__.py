@@ -10,6 +10,7 @@ from insignia.perturb.predictors.pairwise_ridge import PairwiseRidge
 from insignia.perturb.predictors.perturbed_mean import PerturbedMean
 from insignia.perturb.predictors.ridge_embedding import RidgeEmbedding
 from insignia.perturb.predictors.ridge_onehot import RidgeOneHot
+from insignia.perturb.predictors.scbig import ScBIG
 
 __all__ = [
     "Additive",
@@ -22,4 +23,5 @@ __all__ = [
     "PerturbedMean",
     "RidgeEmbedding",
     "RidgeOneHot",
+    "ScBIG",
 ]

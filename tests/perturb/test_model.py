@@ -17,7 +17,10 @@ from insignia.data.perturbation_splits import combo_split
 from insignia.perturb import Effect, PerturbationModel, Predictor, fit, load_model, predictors
 from insignia.perturb.saving import pack, unpack
 
-QUICK = {"n_latent": 8, "width": 32, "epochs": 1, "steps_per_epoch": 4, "n_folds": 2, "n_groups": 4}
+QUICK = {"n_latent": 8, "width": 32, "epochs": 1, "steps_per_epoch": 4, "n_folds": 2, "n_groups": 4} | {
+    "n_programs": 6,
+    "latent_epochs": 1,
+}
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """One trained flow on a screen: latent space, tokens and network."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -53,6 +54,17 @@ class TrainedFlow:
         code = self.network.encoder(self.table.tokens([condition]))
         end = carry(self.network.velocity, start, code, torch.full((len(start),), place), n_steps=n_steps)
         return self.latent.displacement(start.numpy(), end.numpy())
+
+    def mean_shift(self, condition: Condition, context: str, source: np.ndarray, *, n_steps: int) -> np.ndarray:
+        """Mean change of the reference cells of a context, (genes,) float64; computed once for each condition."""
+        key = condition, context
+        if key not in self._means:
+            self._means[key] = self.shift(condition, context, source, n_steps=n_steps).mean(axis=0, dtype=np.float64)
+        return self._means[key]
+
+    @cached_property
+    def _means(self) -> dict[tuple[Condition, str], np.ndarray]:
+        return {}
 
 
 def train_flow(

@@ -57,9 +57,7 @@ class Flow(Predictor):
         self._known = RidgeOneHot().fit(data)
         self._controls = {context: _dense_controls(data, context) for context in {c for _, c in data.groups}}
         self._table = _token_table(data, priors)
-        self._priors = priors
-        self.trust = self._left_out_genes(data, seed, show_progress)
-        self._means: dict[tuple[Condition, str, int], np.ndarray] = {}
+        self.trust = self._left_out_genes(data, priors, seed, show_progress)
         self._members = [
             train_flow(data, self._table, self.options, seed=seed + member, priors=priors, show_progress=show_progress)
             for member in range(self.options.n_members)
@@ -73,7 +71,7 @@ class Flow(Predictor):
             return Effect(self._effects.mean, "fallback", note=f"no embedding of {', '.join(missing)}")
         if condition.is_control:
             return Effect(np.zeros(self._effects.delta.shape[1]))
-        raw = np.array([self._raw(number, condition, context) for number in range(len(self._members))])
+        raw = np.array([self._raw(member, condition, context) for member in self._members])
         mixed = np.array([self._mix(condition, context, delta) for delta in raw])
         sd = mixed.std(axis=0) if len(mixed) > 1 else None
         return Effect(mixed.mean(axis=0), sd=sd, facts=self.trust.to_dict() | self._facts(condition))
@@ -99,7 +97,7 @@ class Flow(Predictor):
             if here.any():
                 shift = member.shift(condition, context, source[here], n_steps=self.options.solver_steps)
                 moved[here] = (
-                    source[here] + shift + (delta - self._raw(number, condition, context)).astype(source.dtype)
+                    source[here] + shift + (delta - self._raw(member, condition, context)).astype(source.dtype)
                 )
         return np.asarray(np.maximum(moved, 0))
 
@@ -116,7 +114,9 @@ class Flow(Predictor):
         """Options and trust."""
         return asdict(self.options) | {"trust": self.trust.to_dict()}
 
-    def _left_out_genes(self, data: PerturbationData, seed: int, show_progress: bool | None) -> Trust:
+    def _left_out_genes(
+        self, data: PerturbationData, priors: GenePriors | None, seed: int, show_progress: bool | None
+    ) -> Trust:
         """Leave genes out in turn, and learn from them how far to trust the flow."""
         parts = left_out_parts(data.conditions, self.options.n_folds, np.random.default_rng(seed))
         if not self.options.n_folds or not parts or self._table.vectors is None:
@@ -130,7 +130,7 @@ class Flow(Predictor):
                 table,
                 self.options,
                 seed=seed + 1000 + number,
-                priors=self._priors,
+                priors=priors,
                 show_progress=show_progress,
             )
             results += self._compare(flow, train, held)
@@ -154,14 +154,8 @@ class Flow(Predictor):
         pairs = zip(self._effects.conditions, self._effects.contexts, strict=True)
         return [context for known, context in pairs if known == condition]
 
-    def _raw(self, number: int, condition: Condition, context: str) -> np.ndarray:
-        """Mean change of the reference controls by one network, kept for the next time it is asked for."""
-        key = condition, context, number
-        if key not in self._means:
-            flow, source = self._members[number], self._controls[context]
-            shift = flow.shift(condition, context, source, n_steps=self.options.solver_steps)
-            self._means[key] = shift.mean(axis=0, dtype=np.float64)
-        return self._means[key]
+    def _raw(self, member: TrainedFlow, condition: Condition, context: str) -> np.ndarray:
+        return member.mean_shift(condition, context, self._controls[context], n_steps=self.options.solver_steps)
 
     def _mix(self, condition: Condition, context: str, raw: np.ndarray) -> np.ndarray:
         known, n_unseen = _seen_part(self._known, condition, context, self._table)

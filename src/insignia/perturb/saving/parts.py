@@ -10,7 +10,7 @@ from insignia.perturb.flow.options import FlowOptions
 from insignia.perturb.flow.tokens import TokenTable
 from insignia.perturb.flow.trained import TrainedFlow
 from insignia.perturb.flow.trust import Trust
-from insignia.perturb.latents import PCALatent
+from insignia.perturb.latents import ModuleLatent, PCALatent
 from insignia.perturb.predictors.ridge import Line
 
 __all__ = ["PARTS"]
@@ -24,6 +24,7 @@ PARTS: Final[dict[str, type[Any]]] = {
         GeneEmbedding,
         GroupEffects,
         Line,
+        ModuleLatent,
         PCALatent,
         SetEncoder,
         TokenTable,

@@ -1,29 +1,13 @@
 """The demo of perturbation prediction: a simulated screen of which genes and pairs are hidden, up to a report."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
-from anndata import AnnData
 
-from insignia.data import SimulatedScreen, Split, simulate_screen, write_h5ad, write_splits
-from insignia.data.perturbation_splits import combo_split, training_cells
-from insignia.perturb import (
-    PerturbationModel,
-    PredictionView,
-    Programs,
-    Scoreboard,
-    benchmark,
-    fit,
-    induce_programs,
-    predictors,
-    view_predictions,
-)
-from insignia.perturb.effects import group_effects
-from insignia.perturb.programs.expression import residual_correlation
+from insignia.data import write_h5ad, write_splits
 from insignia.report import (
     Bullets,
     Code,
@@ -40,53 +24,13 @@ from insignia.report import (
     save_figure,
 )
 from insignia.workflows.demo_folder import DemoFolder
-from insignia.workflows.demo_steps import Timings
+from insignia.workflows.perturb_demo_steps import FULL, QUICK, DemoScreen, predict_hidden_conditions
 from insignia.workflows.registry import demos
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["perturb_demo"]
-
-
-@dataclass(frozen=True)
-class _Size:
-    screen: Mapping[str, int]
-    n_programs: int
-    flow: Mapping[str, Any]
-    seeds: tuple[int, ...]
-
-
-_FULL: Final = _Size({}, 16, {"n_members": 2}, (0, 1))
-_QUICK: Final = _Size(
-    {
-        "n_genes": 120,
-        "n_programs": 8,
-        "n_perturbations": 24,
-        "n_doubles": 30,
-        "n_controls": 240,
-        "cells_per_condition": 50,
-    },
-    8,
-    {"epochs": 5, "n_folds": 2, "width": 128, "n_latent": 20},
-    (0,),
-)
-
-
-@dataclass(frozen=True, eq=False)
-class _Found:
-    """What the demo computed."""
-
-    screen: SimulatedScreen
-    split: Split
-    programs: Programs
-    correlation: np.ndarray
-    effects: pd.DataFrame
-    board: Scoreboard
-    view: PredictionView
-    model: PerturbationModel
-    predicted: AnnData
-    pair: str
 
 
 @demos.add("perturb", source="arXiv:2602.04901")
@@ -112,68 +56,13 @@ def perturb_demo(output: Path, *, quick: bool = False, show_progress: bool | Non
         There is something in `output`.
     """
     folder = DemoFolder(output)
-    found = _run(folder.timings, _QUICK if quick else _FULL, show_progress)
+    found = predict_hidden_conditions(folder.timings, QUICK if quick else FULL, show_progress)
     with folder.timings.step("report"):
         paths = _write(output, found)
     return folder.summarise(paths, _headline(found))
 
 
-def _run(timings: Timings, size: _Size, show_progress: bool | None) -> _Found:
-    with timings.step("simulate"):
-        screen = simulate_screen(rng=1, **size.screen)
-        split = combo_split(screen.data, rng=0)
-        train = training_cells(screen.data, split)
-    with timings.step("programs"):
-        programs = induce_programs(train, n_programs=size.n_programs, split=split)
-        correlation, _ = residual_correlation(train)
-        known = group_effects(train)
-        effects = pd.DataFrame(known.delta, index=list(map(str, known.conditions)), columns=list(train.genes))
-    make: Any = predictors["flow"]
-    flow, additive = make(**size.flow), predictors["additive"]()
-    ridge = predictors["ridge_embedding"]()
-    with timings.step("benchmark"):
-        board = benchmark(
-            screen.data,
-            split,
-            methods={"flow": flow},
-            priors=screen.priors,
-            seeds=size.seeds,
-            show_progress=show_progress,
-        )
-    with timings.step("view"):
-        additive.fit(train)
-        ridge.fit(train, priors=screen.priors)
-        methods = {"flow": flow, "ridge_embedding": ridge, "additive": additive}
-        view = view_predictions(screen.data, split, methods, _shown(board), seed=size.seeds[0])
-    with timings.step("fit"):
-        # from all that was measured, as one would for what was not
-        model = fit(screen.data, priors=screen.priors, show_progress=show_progress, **size.flow)
-        pair = _unmeasured_pair(screen)
-        predicted = model.predict(pair, n_cells=200)
-    return _Found(screen, split, programs, correlation, effects, board, view, model, predicted, pair)
-
-
-def _shown(board: Scoreboard) -> list[str]:
-    """Three conditions of each of two strata: the largest, the median and the smallest effect."""
-    rows = board.rows[board.rows["method"] == "control"]
-    shown: list[str] = []
-    for stratum in ("unseen single", "seen 2 of 2"):
-        by_size = rows[rows["stratum"] == stratum].sort_values("l2", ascending=False, kind="stable")
-        names = [str(name) for name in by_size["condition"]]
-        shown += list(dict.fromkeys((names[0], names[len(names) // 2], names[-1])))
-    return shown
-
-
-def _unmeasured_pair(screen: SimulatedScreen) -> str:
-    """Name the pair of strong genes that was not measured."""
-    measured = {str(condition) for condition in screen.data.conditions}
-    strength = np.argsort(-np.abs(screen.truth.single).sum(axis=1), kind="stable")
-    targets = [screen.truth.targets[i] for i in strength]
-    pairs = ("+".join(sorted((first, second))) for i, first in enumerate(targets) for second in targets[:i])
-    return next(pair for pair in pairs if pair not in measured)
-
-
-def _headline(found: _Found) -> dict[str, Any]:
+def _headline(found: DemoScreen) -> dict[str, Any]:
     table = found.board.summary(["l2", "pearson_from_mean", "edistance"]).reset_index()
     kept = table[table["role"].isin(["method", "baseline", "control", "ceiling"]) & table["l2"].notna()]
     scores: dict[str, dict[str, dict[str, float]]] = {}
@@ -194,14 +83,14 @@ def _headline(found: _Found) -> dict[str, Any]:
     }
 
 
-def _agreement(found: _Found) -> float:
+def _agreement(found: DemoScreen) -> float:
     """Compare induced and planted programs by their adjusted Rand index."""
     from sklearn.metrics import adjusted_rand_score
 
     return float(adjusted_rand_score(found.screen.truth.program, found.programs.labels(found.screen.data.genes)))
 
 
-def _write(output: Path, found: _Found) -> dict[str, Path]:
+def _write(output: Path, found: DemoScreen) -> dict[str, Path]:
     paths = {
         "split": output / "split.json",
         "model": output / "model",
@@ -236,7 +125,7 @@ def _write(output: Path, found: _Found) -> dict[str, Path]:
     return paths
 
 
-def _sections(found: _Found, figures: Mapping[str, "Figure"]) -> list[Section]:
+def _sections(found: DemoScreen, figures: Mapping[str, "Figure"]) -> list[Section]:
     headline = _headline(found)
     lead = (
         f"From {headline['conditions'] - headline['test_conditions']} conditions of a simulated screen, "
@@ -295,7 +184,7 @@ def _columns(summary: pd.DataFrame) -> list[str]:
     return [name for name in map(str, summary) if not name.endswith("_seed_sd") and name != "fallbacks"]
 
 
-def _new_pair(found: _Found) -> list[Paragraph | Table]:
+def _new_pair(found: DemoScreen) -> list[Paragraph | Table]:
     delta = np.asarray(found.predicted.layers["delta"].mean(axis=0)).ravel()
     order = np.argsort(-np.abs(delta), kind="stable")[:12]
     genes = np.array(found.screen.data.genes)[order]

@@ -202,8 +202,9 @@ def _new_pair(found: DemoScreen) -> list[Paragraph | Table]:
     ]
 
 
-_COMMANDS: Final = """insignia perturb check screen.h5ad
-insignia perturb split screen.h5ad --kind combo -o split.json
-insignia perturb benchmark screen.h5ad split.json --priors priors/ -o evaluation/
-insignia perturb fit screen.h5ad --priors priors/ -o model/
+_COMMANDS: Final = """insignia perturb check screen.h5ad --control ctrl --gene-sets reactome.gmt \\
+    --save-priors priors/ -o checked.h5ad
+insignia perturb split checked.h5ad -o split.json
+insignia perturb benchmark checked.h5ad --split split.json --priors priors/ -o evaluation/
+insignia perturb fit checked.h5ad --priors priors/ -o model/
 insignia perturb predict model/ "KLF1+MAP2K6" -o cells.h5ad"""

@@ -279,6 +279,10 @@ def test_memory_holds_the_result_and_a_block(tmp_path):
     finally:
         tracemalloc.stop()
     assert data.expression.shape == (n_cells, n_genes)
+    rng = np.random.default_rng(0)
+    for start in range(0, n_cells, 500):
+        expected = rng.random((500, n_genes)) < 0.02
+        np.testing.assert_array_equal(data.expression[start : start + 500].toarray() > 0, expected)
     assert peak < 0.7 * n_cells * n_genes * 8
 
 

@@ -98,6 +98,16 @@ def test_a_fitted_model_scores_as_its_method_does_in_the_benchmark(screen, split
         pd.testing.assert_series_equal(ours, expected[ours.index], rtol=1e-4, atol=1e-6)
 
 
+def test_neither_seeds_nor_a_shuffled_embedding_change_what_was_made_elsewhere(screen, split):
+    found = read_predictions(theirs(screen, split), screen.data)
+    board = benchmark(
+        screen.data, split, methods={"theirs": found}, priors=screen.priors, seeds=(0, 1), shuffled=2,
+        show_progress=False,
+    )  # fmt: skip
+    assert not (board.rows["role"] == "control").any()
+    assert set(board.rows.query("role == 'method'")["seed"]) == {0}
+
+
 def test_means_alone_are_scored_too(screen, split, model):
     means = model.means(list(split.test))
     found = read_predictions(means, screen.data)

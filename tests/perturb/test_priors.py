@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 from scipy.sparse import csr_matrix
+from sklearn.feature_extraction.text import TfidfTransformer
 
 from insignia.core.errors import DuplicateNames, FileFormatError, InputError, ModelFormatError, UnsafeCheckpoint
 from insignia.data import Condition, GeneEmbedding, GeneNetwork, GenePriors, read_screen, simulate_screen
@@ -193,8 +194,23 @@ def test_genes_that_share_sets_are_near_and_the_result_is_the_same_every_time():
     turned = {name: members[::-1] for name, members in reversed(sets.items())}
     again = from_gene_sets(turned, n_dimensions=8)
     assert again.genes == found.genes
-    np.testing.assert_allclose(again.matrix @ again.matrix.T, nearness, atol=1e-4)
+    np.testing.assert_allclose(again.matrix, found.matrix, atol=1e-4)
     assert "gene sets, 60 sets" in found.source
+
+
+def test_the_embedding_is_the_one_that_scikit_learn_gives():
+    """Oracle: its weights by rarity, and a dense singular value decomposition."""
+    rng = np.random.default_rng(1)
+    member = rng.random((30, 12)) < np.linspace(0.1, 0.6, 12)
+    member[:3] = True
+    names = np.array([f"G{i:02d}" for i in range(30)])
+    found = from_gene_sets({f"s{k}": names[member[:, k]].tolist() for k in range(12)}, n_dimensions=5)
+    weighted = TfidfTransformer().fit_transform(member[member.any(axis=1)].astype(float)).toarray()
+    left, size, _ = np.linalg.svd(weighted, full_matrices=False)
+    expected = left[:, :5] * size[:5]
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    assert found.genes == tuple(names[member.any(axis=1)])
+    np.testing.assert_allclose(found.matrix @ found.matrix.T, expected @ expected.T, atol=1e-5)
 
 
 def test_sets_of_other_sizes_are_left_out():

@@ -21,9 +21,7 @@ def norman(real_data):
 
 @pytest.fixture(scope="module")
 def replicates(real_data):
-    whole = read_screen(
-        real_data("perturb/papalexi2021_dev.h5ad"), control="non-targeting", batch="bio_rep", scale=180
-    )
+    whole = read_screen(real_data("perturb/papalexi2021_dev.h5ad"), control="non-targeting", batch="bio_rep", scale=180)
     return [whole.take(np.flatnonzero(whole.replicate == number)) for number in (0, 1)]
 
 

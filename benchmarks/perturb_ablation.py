@@ -25,27 +25,23 @@ from insignia.perturb.predictors.scbig import PIECES
 
 FIGURES = ("l2", "pearson_delta", "edistance")
 BASE = "flow"
-SIZE = {"n_perturbations": 40, "n_doubles": 60, "cells_per_condition": 60, "n_controls": 600}
-FLOW = {"n_latent": 24, "width": 128, "epochs": 8, "n_folds": 3, "latent_epochs": 6}
+SIZE = {"n_perturbations": 40, "n_doubles": 60, "cells_per_condition": 50, "n_controls": 500}
+FLOW = {"n_latent": 20, "width": 96, "epochs": 6, "n_folds": 2, "latent_epochs": 4}
 QUICK_SIZE = {"n_genes": 96, "n_programs": 8, "n_perturbations": 16, "n_doubles": 20, "cells_per_condition": 30}
 QUICK_FLOW = {"n_latent": 12, "width": 48, "epochs": 2, "steps_per_epoch": 20, "n_folds": 2, "latent_epochs": 1}
-QUICK = ("module latent", "program losses", "pathway loss", "all pieces")
+QUICK = (*PIECES, "all pieces")
 
 
 def variants() -> dict[str, dict[str, Any]]:
     """Options of the flow by name: nothing, each piece alone, all of scBIG, and programs from other sources."""
-    found: dict[str, dict[str, Any]] = {BASE: {}} | dict(PIECES)
-    module, losses = PIECES["module latent"], PIECES["program losses"]
-    found["program energy"] = {"program_energy": losses["program_energy"], "programs": losses["programs"]}
-    found["program correlation"] = {
-        "program_correlation": losses["program_correlation"],
-        "programs": losses["programs"],
+    alone = {name: options | {"programs": "grc"} for name, options in PIECES.items()}
+    together = {name: value for piece in alone.values() for name, value in piece.items()}
+    others = {
+        f"{name}, {source}": PIECES[name] | {"programs": source}
+        for name in ("module_latent", "program_energy", "program_correlation")
+        for source in ("expression", "random")
     }
-    found["module latent, expression"] = module | {"programs": "expression"}
-    found["module latent, random"] = module | {"programs": "random"}
-    found["program losses, random"] = losses | {"programs": "random"}
-    found["all pieces"] = {name: value for piece in PIECES.values() for name, value in piece.items()}
-    return found
+    return {BASE: {}} | alone | {"all pieces": together} | others
 
 
 def run(seed: int, names: list[str], *, quick: bool) -> pd.DataFrame:
@@ -86,7 +82,9 @@ def main() -> None:
     """Print a table, the gains and, last, JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="small screens, short training and the pieces only")
-    parser.add_argument("--only", nargs="+", choices=sorted(variants()), help="some variants; the flow is always there")
+    parser.add_argument(
+        "--only", nargs="+", choices=sorted(variants()), metavar="NAME", help="some variants; the flow is always there"
+    )
     arguments = parser.parse_args()
     names = [BASE, *(arguments.only or (QUICK if arguments.quick else variants()))]
     started = time.perf_counter()

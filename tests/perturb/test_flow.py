@@ -190,3 +190,15 @@ def test_it_finds_the_effects_of_genes_it_has_not_seen(screen):
 
     flow = error("flow", n_latent=20, width=64, epochs=4, steps_per_epoch=40, n_groups=8, n_folds=3)
     assert flow < 0.9 * error("perturbed_mean")
+
+
+def test_scbig_is_the_flow_with_pieces_that_can_be_chosen():
+    assert predictors["scbig"]().options.latent == "pca"
+    assert predictors["scbig"]().options.programs == "grc"
+    assert predictors["scbig"](pieces=()).options == predictors["flow"](programs="grc").options
+    whole = predictors["scbig"](pieces="all", program_energy=0.0).options
+    assert whole.latent == "module"
+    assert whole.pathway_energy > 0
+    assert whole.program_energy == 0
+    with pytest.raises(KeyError, match="no piece 'modules'"):
+        predictors["scbig"](pieces="modules")

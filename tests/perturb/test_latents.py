@@ -201,6 +201,6 @@ def test_the_order_of_the_genes_changes_no_space(screen, programs, few_genes, mo
     request = LatentRequest(N, programs, screen.priors, epochs=1)
     for name in latents:
         first, second = latents[name](screen.data, request), latents[name](turned, request)
-        np.testing.assert_allclose(
-            first.encode(screen.data.expression[:9]), second.encode(turned.expression[:9]), atol=1e-3
-        )  # fmt: skip
+        points = first.encode(screen.data.expression[:9])
+        np.testing.assert_allclose(second.encode(turned.expression[:9]), points, atol=1e-3)
+        np.testing.assert_allclose(second.decode(points), first.decode(points)[:, order], atol=1e-3)

@@ -37,6 +37,8 @@ def split(screen):
 
 
 def options(name):
+    if name == "scbig":
+        return QUICK | {"pieces": "all"}
     return QUICK if isinstance(predictors[name], type) and issubclass(predictors[name], predictors["flow"]) else {}
 
 

@@ -11,7 +11,7 @@ from insignia.perturb import predictors
 
 CONTEXT = "context1"
 SMALL = {"n_latent": 8, "width": 32, "epochs": 1, "steps_per_epoch": 4, "n_folds": 2, "n_groups": 4}
-QUICK = {"flow": SMALL, "scbig": SMALL | {"n_programs": 6, "latent_epochs": 1}}
+QUICK = {"flow": SMALL, "scbig": SMALL | {"n_programs": 6, "latent_epochs": 1, "pieces": "all"}}
 
 
 def make(name, **options):

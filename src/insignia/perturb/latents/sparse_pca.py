@@ -71,5 +71,5 @@ def _randomised(
 
 
 def _covariance_product(cells: csr_matrix, turned: csr_matrix, centre: np.ndarray, basis: np.ndarray) -> np.ndarray:
-    scores = cells @ basis - centre @ basis
-    return np.asarray(turned @ scores - centre[:, None] * scores.sum(axis=0))
+    # centred scores add up to nothing, so that the other side need not be centred
+    return np.asarray(turned @ (cells @ basis - centre @ basis))

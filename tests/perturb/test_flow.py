@@ -193,7 +193,8 @@ def test_it_finds_the_effects_of_genes_it_has_not_seen(screen):
 
 
 def test_scbig_is_the_flow_with_pieces_that_can_be_chosen():
-    assert predictors["scbig"]().options.latent == "pca"
+    assert predictors["scbig"]().options.latent == "module"
+    assert predictors["scbig"]().options.pathway_energy == 0
     assert predictors["scbig"]().options.programs == "grc"
     assert predictors["scbig"](pieces=()).options == predictors["flow"](programs="grc").options
     whole = predictors["scbig"](pieces="all", program_energy=0.0).options

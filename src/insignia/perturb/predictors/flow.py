@@ -111,8 +111,9 @@ class Flow(Predictor):
         }
 
     def describe(self) -> dict[str, Any]:
-        """Options and trust."""
-        return asdict(self.options) | {"trust": self.trust.to_dict()}
+        """Options, trust, and what the space says of itself."""
+        space = self._members[0].latent.describe()
+        return asdict(self.options) | {"trust": self.trust.to_dict()} | ({"space": space} if space else {})
 
     def _left_out_genes(
         self, data: PerturbationData, priors: GenePriors | None, seed: int, show_progress: bool | None

@@ -15,7 +15,15 @@ from insignia.perturb.evaluation.cell_metrics import cell_figures
 from insignia.perturb.evaluation.comparisons import bootstrap_interval, differences, winner_line
 from insignia.perturb.evaluation.job import prepare
 from insignia.perturb.evaluation.mean_metrics import mean_figures, rank_figures
-from insignia.stats import energy_distance, moments, share_farther, squared_score_weights, weighted_skill, welch_test
+from insignia.stats import (
+    energy_distance,
+    mmd_rbf,
+    moments,
+    share_farther,
+    squared_score_weights,
+    weighted_skill,
+    welch_test,
+)
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +92,9 @@ def test_figures_of_cells_are_what_they_say(job, strong):
     space = job.yardstick.latent
     predicted = (cells - space.centre) @ space.components.T
     assert found["edistance"] == pytest.approx(energy_distance(predicted, strong.latent), rel=1e-4)
+    # one kernel for all predictions, so that their figures compare
+    expected = mmd_rbf(predicted, strong.latent, bandwidth=job.yardstick.bandwidth)
+    assert found["mmd"] == pytest.approx(expected, rel=1e-3)
     axis = strong.latent.mean(0) - job.yardstick.places["context1"].reference_latent.mean(0)
     axis /= np.linalg.norm(axis)
     assert found["wasserstein_effect"] == pytest.approx(

@@ -149,10 +149,10 @@ def norman_size(arguments: argparse.Namespace) -> tuple[Scoreboard, dict[str, An
     simulated = time.process_time() - start
     data, priors = screen.data, screen.priors
     del screen
+    flow = {"flow": made("flow", on_missing="mean")}
     board = benchmark(
-        data, combo_split(data, rng=0), methods=methods_of(arguments, simulated=True), priors=priors, seeds=(0,), shuffled=0,
-        show_progress=False,
-    )  # fmt: skip
+        data, combo_split(data, rng=0), methods=flow, priors=priors, seeds=(0,), shuffled=0, show_progress=False
+    )
     facts = {"cells": len(data), "genes": len(data.genes), "values": int(data.expression.nnz)}
     return board, facts | {"seconds_cpu_simulate": round(simulated, 1)}
 

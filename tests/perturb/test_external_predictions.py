@@ -196,6 +196,12 @@ def test_counts_are_logged_like_the_screen_and_other_values_refused(screen, spli
     made.X = np.full_like(logs, np.nan)
     with pytest.raises(InputSpaceError, match="NaN or infinite"):
         read_predictions(made, screen.data)
+    made.X = 100.5 + logs
+    with pytest.raises(InputSpaceError, match="neither counts nor log1p"):
+        read_predictions(made, screen.data)
+    # a prediction may pass what counts of a cell could reach
+    made.X = logs * (9.9 / logs.max())
+    read_predictions(made, screen.data)
     made.X = logs + 2
     assert any("are both logs of counts that are scaled alike" in n for n in read_predictions(made, screen.data).notes)
 

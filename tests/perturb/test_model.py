@@ -314,3 +314,10 @@ def test_a_model_is_what_fit_gives():
     assert PerturbationModel.load.__doc__
     with pytest.raises(ModelFormatError, match="does not fit this version"):
         unpack({"kind": "tuple"}, {})
+
+
+def test_without_folds_the_flow_is_trusted_fully(screen, split):
+    found = fit(screen.data, split, priors=screen.priors, **QUICK | {"n_folds": 0})
+    assert found.predictor.trust.n_unseen == 0
+    unseen = next(unit for unit in split.test if "+" not in unit)
+    assert (found.predict(unseen, n_cells=2).obs[keys.SHRINKAGE] == 1).all()

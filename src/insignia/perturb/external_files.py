@@ -10,7 +10,6 @@ from scipy.sparse import csr_matrix, vstack
 
 from insignia.core.errors import GeneMatchError, InputError, InputSpaceError
 from insignia.data.condition import Condition
-from insignia.data.input_space import detect_space
 from insignia.data.matrix_rows import MatrixRows
 from insignia.data.perturbation import PerturbationData
 from insignia.data.readers import read
@@ -33,6 +32,7 @@ __all__ = ["read_predictions"]
 _BLOCK_VALUES: Final = 1 << 20
 _COPIED: Final = 0.5
 _UNLIKE: Final = 2.0
+_LARGEST_LOG: Final = 15.0
 
 Group = tuple[Condition, str]
 
@@ -132,7 +132,7 @@ def _matched_contexts(contexts: tuple[str, ...], data: PerturbationData) -> tupl
 def _expression(rows: MatrixRows, columns: np.ndarray, data: PerturbationData) -> tuple[csr_matrix, list[str]]:
     """(cells, genes of the screen) log expression, and what was changed."""
     _, sample = rows.sample(512)
-    space = detect_space(_clipped(sample)[0], what="the matrix of predictions")
+    space = _space_of(_clipped(sample)[0])
     if space == "counts" and np.isnan(data.scale):
         raise InputSpaceError(
             "The predictions hold counts, and it is not known to what the logs of the screen were scaled. Read the "
@@ -150,6 +150,18 @@ def _expression(rows: MatrixRows, columns: np.ndarray, data: PerturbationData) -
     share = n_negative / max(1, np.prod(rows.shape))
     notes = [f"{share:.1%} of the predicted values were below 0 and were set to 0"] if n_negative else []
     return vstack(parts, format="csr"), [*notes, f"the predictions hold {space}"]
+
+
+def _space_of(sample: csr_matrix) -> str:
+    """Tell counts from logs; predicted logs may pass what counts of a cell could reach, but not by much."""
+    if (sample.data == np.rint(sample.data)).all():
+        return "counts"
+    if sample.data.max() > _LARGEST_LOG:
+        raise InputSpaceError(
+            f"The predictions hold neither counts nor log1p of counts (max {sample.data.max():.4g}): scaled, TPM or "
+            "CPM? Choose a layer with one of the two."
+        )
+    return "log1p"
 
 
 def _clipped(block: Any) -> tuple[csr_matrix, int]:

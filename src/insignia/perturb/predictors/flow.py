@@ -119,8 +119,10 @@ class Flow(Predictor):
         self, data: PerturbationData, priors: GenePriors | None, seed: int, show_progress: bool | None
     ) -> Trust:
         """Leave genes out in turn, and learn from them how far to trust the flow."""
+        if not self.options.n_folds or self._table.vectors is None:
+            return Trust()
         parts = left_out_parts(data.conditions, self.options.n_folds, np.random.default_rng(seed))
-        if not self.options.n_folds or not parts or self._table.vectors is None:
+        if not parts:
             return Trust()
         results = []
         for number, held in enumerate(parts):

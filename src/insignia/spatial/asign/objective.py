@@ -103,12 +103,15 @@ class MaskedSpots:
         columns = _scaled(description[lesson.place], visible)
         mean = lesson.scores[visible].mean(0)
         values = lesson.scores[visible] - mean
+        both = torch.cat([visible, episode.hidden])
+        by_place, by_image = (one[both][:, visible] for one in (lesson.by_place, lesson.by_image))
         kinds, kind = np.unique(self.weights, axis=0, return_inverse=True)
         found = torch.zeros(len(episode.hidden), values.shape[1])
         for number, (of_place, of_image) in enumerate(kinds.tolist()):
             which = torch.from_numpy(np.flatnonzero(kind.ravel() == number))
-            base = of_place * lesson.by_place + of_image * (1 - self.network_share) * lesson.by_image
-            found[:, which] = _conditional_mean(base, columns, values[:, which], episode, of_image * self.network_share)
+            covariance = of_place * by_place + of_image * (1 - self.network_share) * by_image
+            of_network = of_image * self.network_share
+            found[:, which] = _conditional_mean(covariance, columns[both], values[:, which], of_network)
         return found + mean
 
     def _loss(self, description: Tensor, episode: Episode) -> Tensor:
@@ -130,17 +133,20 @@ def _scaled(description: Tensor, visible: Tensor) -> Tensor:
     return centred / centred[visible].square().sum(1).mean().clamp(min=1e-12).sqrt()
 
 
-def _conditional_mean(base: Tensor, columns: Tensor, values: Tensor, episode: Episode, weight: float) -> Tensor:
-    """Mean of hidden spots given visible ones, of covariance ``base + weight columns columns' + identity``."""
-    visible, hidden = episode.visible, episode.hidden
-    factor = torch.linalg.cholesky(base[visible[:, None], visible] + torch.eye(len(visible)))
-    across = base[hidden[:, None], visible]
+def _conditional_mean(covariance: Tensor, columns: Tensor, values: Tensor, weight: float) -> Tensor:
+    """Return the mean of hidden spots given the values of the visible ones, which come first in all rows.
+
+    Spots vary together by `covariance`, (spots, visible), and by `weight` times the product of their `columns`; values
+    have a noise of 1.
+    """
+    n = len(values)
+    factor = torch.linalg.cholesky(covariance[:n] + torch.eye(n))
     if weight == 0:
-        return across @ torch.cholesky_solve(values, factor)
-    design = columns[visible]
+        return covariance[n:] @ torch.cholesky_solve(values, factor)
+    design = columns[:n]
     solved = torch.cholesky_solve(torch.cat([design, values], dim=1), factor)
     of_design, of_values = solved[:, : design.shape[1]], solved[:, design.shape[1] :]
     normal = design.T @ of_design + torch.eye(design.shape[1]) / weight
     effects = torch.linalg.solve(normal, design.T @ of_values)
-    mean: Tensor = across @ (of_values - of_design @ effects) + columns[hidden] @ effects
+    mean: Tensor = covariance[n:] @ (of_values - of_design @ effects) + columns[n:] @ effects
     return mean

@@ -233,7 +233,7 @@ def test_hidden_spots_of_training_stacks_do_not_leak(donors):
 
 def test_networks_that_saw_hidden_spots_are_not_used_on_them(donors):
     quick = AsignOptions(
-        n_members=1, width=8, heads=2, least_known=10, train=TrainOptions(epochs=1, learning_rate=1e-2)
+        n_members=1, width=8, heads=2, trains_alone=True, train=TrainOptions(epochs=1, learning_rate=1e-2)
     )
     whole = donors[0]
     tuned = Asign(quick).tuned(whole)
@@ -249,7 +249,7 @@ def test_networks_that_saw_hidden_spots_are_not_used_on_them(donors):
     )
 
 
-def test_few_known_spots_leave_the_networks_as_they_started(donors):
+def test_without_training_stacks_the_networks_keep_their_start(donors):
     known = donors[0].hide(donors[0].section == 1)
     found = Asign(SMALL).impute(known)
     assert found.record["losses"] == [[]]

@@ -1,4 +1,4 @@
-"""Training of ASIGN: on training stacks where there are any, else on the stack itself, if enough of it is known."""
+"""Training of ASIGN: on training stacks where there are any, else, if asked for, on the stack itself."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -62,7 +62,7 @@ def fit_asign(
             "a measured section with known=, or give training stacks."
         )
     model = _start(school, options, seed)
-    if teachers or _measured(school[0]).sum() >= options.least_known:
+    if teachers or options.trains_alone:
         model = _train(model, school, seed)
     if teachers:
         merged, columns = _merged(model, teachers)

@@ -27,7 +27,7 @@ class Asign(Imputer):
     """Describe each spot by networks that look at its surroundings, and read the description as `Blend` reads features.
 
     A network attends over the tiles around a spot and over its neighbours in the 3D graph, and each spot weighs the
-    layers by itself. It is trained by hiding spots of training stacks, or of the stack itself if enough of it is known;
+    layers by itself. It is trained by hiding spots of training stacks, or of the stack itself where the options say so;
     else it keeps its random start. How much of each gene program comes from the place, through known sections, and how
     much from the image is solved in one Gaussian model. Without known spots, images are read as training stacks taught.
 
@@ -57,10 +57,7 @@ class Asign(Imputer):
         imputed = reader.impute(model.described(spots))
         notes = [*imputed.notes]
         if model.networks and not any(model.losses):
-            notes.append(
-                f"the networks of asign keep their random start: fewer than {model.options.least_known:,} spots are "
-                "known, and there are no training stacks"
-            )
+            notes.append("the networks of asign keep their random start: there are no training stacks to learn from")
         return replace(imputed, record={**imputed.record, **_record(model)}, notes=tuple(notes))
 
     def tuned(self, spots: StackSpots, *, training: Sequence[StackSpots] = (), seed: int = 0) -> "Asign":

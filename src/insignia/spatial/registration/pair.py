@@ -19,8 +19,11 @@ _SCALES: Final = (0.8, 1.25)
 _LEVELS: Final = (32, 128, 24)
 """Micrometres per pixel: the coarsest level at least and at most, and fine enough to stop."""
 
+_BLUR_PX: Final = 3.0
+"""Single nuclei differ from section to section; their density is what agrees."""
+
 _COARSE: Final = RefineOptions(outline_weight=3.0, reach_px=12.5, iterations=12)
-_FINE: Final = RefineOptions(outline_weight=3.0, reach_px=6.25, iterations=20)
+_FINE: Final = RefineOptions(outline_weight=6.0, reach_px=6.25, parallel=0.9, iterations=20)
 
 _UNLIKELY: Final = 0.02
 """Overlap that turning by 180 degrees, or over, must gain where outlines are all there is: people mount sections alike,
@@ -134,7 +137,8 @@ def _ladder(moving: View, fixed: View) -> list[tuple[Level, Level]]:
     steps = [um]
     while len(steps) == 1 or (steps[-1] > enough and steps[-1] > native):
         steps.append(max(native, steps[-1] / 2))
-    return [(moving.level(step, 2 * step), fixed.level(step, 2 * step)) for step in steps]
+    blurs = [2 * steps[0], *(_BLUR_PX * step for step in steps[1:])]
+    return [(moving.level(*how), fixed.level(*how)) for how in zip(steps, blurs, strict=True)]
 
 
 def _compare(levels: tuple[Level, Level], starts: list[Start], more: list[Start] | None = None) -> _Found:

@@ -2,8 +2,9 @@
 
 The stain enters through the enhanced correlation coefficient (Evangelidis & Psarakis 2008, doi:10.1109/TPAMI.2008.113):
 both pictures are standardised over their overlap, so that strength and spread of the staining do not matter. The
-outline enters through distances to it, with a weight that ignores what is torn off or missing; stretching and shearing
-are held back by a prior. Solved by Gauss-Newton steps.
+outline enters through distances to it, with a weight that ignores what is torn off or missing: edges that are far from
+each other, or that run in different directions. Stretching and shearing are held back by a prior. Solved by Gauss-Newton
+steps.
 """
 
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ class RefineOptions:
         Of the outline beside the stain.
     reach_px
         Outlines farther apart than this, in pixels of the level, do not pull.
+    parallel
+        Cosine of the angle between two outlines from which they pull at all, growing to parallel ones; `None` for any.
     iterations
         At most.
     stretch
@@ -42,6 +45,7 @@ class RefineOptions:
 
     outline_weight: float = 3.0
     reach_px: float = 12.5
+    parallel: float | None = None
     iterations: int = 25
     stretch: float = 0.05
     stretch_weight: float = 0.03
@@ -114,10 +118,12 @@ class Refiner:
         """Take one Gauss-Newton step: shift in units of the radius, and four numbers of stretching and turning."""
         normal, gradient = self._prior(transform)
         reach = self.options.reach_px * self.fixed.um
-        off = self._drawn(self.moving.outline_um, transform, fill=-reach).ravel()[self.band].clip(-reach, reach) / reach
-        off = off - self.outline
+        drawn = self._drawn(self.moving.outline_um, transform, fill=-reach)
+        off = drawn.ravel()[self.band].clip(-reach, reach) / reach - self.outline
         # Tukey's weight: an outline that is a whole reach away is another edge
         weight = np.where(np.abs(off) < 1, (1 - off**2) ** 2, 0) * self.options.outline_weight / max(1, len(off))
+        if self.options.parallel is not None:
+            weight = weight * self._facing(drawn, self.options.parallel)
         normal += (self.outline_slope.T * weight) @ self.outline_slope
         gradient += self.outline_slope.T @ (weight * off)
         both = np.flatnonzero(self._drawn(self.moving.inner, transform).ravel() & self.inner)
@@ -132,6 +138,13 @@ class Refiner:
             normal += slope.T @ slope / len(both)
             gradient += slope.T @ residual / len(both)
         return np.asarray(np.linalg.solve(normal + _RIDGE * np.eye(6), gradient))
+
+    def _facing(self, drawn: np.ndarray, parallel: float) -> np.ndarray:
+        """Weigh the band by how much both outlines run in one direction: a cut meets the outline at an angle."""
+        here, there = np.stack(_along(drawn), axis=-1)[self.band], self.outline_slope[:, :2]
+        lengths = np.linalg.norm(here, axis=1) * np.linalg.norm(there, axis=1)
+        cosine = (here * there).sum(axis=1) / np.maximum(lengths, 1e-9)
+        return np.asarray(np.clip((cosine - parallel) / (1 - parallel), 0, 1))
 
     def _as_transform(self, step: np.ndarray) -> Transform:
         """Read a step as a map of the fixed section's frame."""
@@ -170,10 +183,15 @@ def _basis(shape: tuple[int, int], um: float, centre: np.ndarray, radius: float)
 
 def _slopes(picture: np.ndarray, basis: tuple[np.ndarray, np.ndarray], pixels: float) -> np.ndarray:
     """(pixels, 6) how a picture changes with a shift and with the four numbers of a linear map."""
+    along_x, along_y = (part * pixels for part in _along(picture))
+    x, y = basis
+    return np.stack([along_x, along_y, along_x * x, along_x * y, along_y * x, along_y * y], axis=-1)
+
+
+def _along(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(pixels,) each, how a picture changes from pixel to pixel along x and along y."""
     import cv2
 
     source = np.ascontiguousarray(picture, dtype=np.float32)
-    along_x = (cv2.Sobel(source, cv2.CV_32F, 1, 0, scale=1 / 8) * pixels).ravel()
-    along_y = (cv2.Sobel(source, cv2.CV_32F, 0, 1, scale=1 / 8) * pixels).ravel()
-    x, y = basis
-    return np.stack([along_x, along_y, along_x * x, along_x * y, along_y * x, along_y * y], axis=-1)
+    along_x = cv2.Sobel(source, cv2.CV_32F, 1, 0, scale=1 / 8).ravel()
+    return along_x, cv2.Sobel(source, cv2.CV_32F, 0, 1, scale=1 / 8).ravel()

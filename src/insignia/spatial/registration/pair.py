@@ -5,7 +5,9 @@ from typing import Final
 
 import numpy as np
 
+from insignia.data.bend import Bend
 from insignia.data.transform import Transform
+from insignia.spatial.registration.pieces import mend
 from insignia.spatial.registration.quality import Agreement, agreement, angle_between
 from insignia.spatial.registration.refine import RefineOptions, Refiner
 from insignia.spatial.registration.rotation import Start, rotation_search
@@ -24,6 +26,9 @@ _BLUR_PX: Final = 3.0
 
 _COARSE: Final = RefineOptions(outline_weight=3.0, reach_px=12.5, iterations=12)
 _FINE: Final = RefineOptions(outline_weight=6.0, reach_px=6.25, parallel=0.9, iterations=20)
+
+_MENDED: Final = 0.02
+"""By how much closing a tear must improve overlap and correlation together."""
 
 _UNLIKELY: Final = 0.02
 """Overlap that turning by 180 degrees, or over, must gain where outlines are all there is: people mount sections alike,
@@ -44,7 +49,7 @@ class PairResult:
     transform
         From the moving section's frame to the fixed one's.
     stage
-        What was kept: ``"mask"``, ``"ecc"`` or ``"given"``.
+        What was kept: ``"mask"``, ``"ecc"``, ``"pieces"`` or ``"given"``.
     agreement
         At the resolution at which stages are compared.
     found
@@ -55,6 +60,10 @@ class PairResult:
         Best agreement with the moving section turned over; `None` if a start was given.
     stages
         Agreement after each stage.
+    either_side
+        Whether both sides of the moving section were tried in earnest.
+    bend
+        Of the moving section's frame, done before the transform, that puts torn pieces back.
     """
 
     transform: Transform
@@ -64,6 +73,17 @@ class PairResult:
     others: tuple[Agreement, ...] = ()
     other_side: Agreement | None = None
     stages: dict[str, Agreement] = field(default_factory=dict)
+    either_side: bool = False
+    bend: Bend | None = None
+
+    @property
+    def whole(self) -> Transform:
+        """The map with its bend."""
+        return self.carried(self.transform)
+
+    def carried(self, transform: Transform) -> Transform:
+        """Do the bend, and then a map of the moving section's frame."""
+        return transform if self.bend is None else Transform(np.eye(2, 3), (self.bend,)).then(transform)
 
     @property
     def wrong(self) -> tuple[Agreement, ...]:
@@ -102,31 +122,55 @@ def register_pair(
     """
     levels = _ladder(moving, fixed)
     last = levels[-1]
-    if start is not None:
-        found, turned = [(start, agreement(*levels[0], start))], []
-        guesses = [start]
-    else:
-        as_it_lies = rotation_search(moving, fixed)
-        turned_over = rotation_search(moving, fixed, mirrored=True)
-        as_mounted = Start(0.0, Transform.identity(), 0.0)
-        found = _compare(levels[0], as_it_lies, [as_mounted])
-        turned = _compare(levels[0], turned_over)
-        if mirrored and turned[0][1].score > found[0][1].score:
-            found, turned, as_it_lies = turned, found, turned_over
-        guesses = [_nearest(as_it_lies, pose) for pose, _ in _distinct(found)]
-    stage, stages = ("mask" if start is None else "given"), {}
-    best, reached = _best(last, guesses)
-    stages[stage] = reached
+    search = _search(moving, fixed, levels[0], mirrored=mirrored) if start is None else _given(start, levels[0])
+    stage, bend = ("mask" if start is None else "given"), None
+    best, reached = _best(last, search.guesses)
+    stages = {stage: reached}
     if refined:
-        fine = [_follow(levels, pose) for pose, _ in _distinct(found)]
-        candidate, after = _best(last, fine)
+        candidate, after = _best(last, [_follow(levels, pose) for pose, _ in _distinct(search.found)])
         if after.score > reached.score:
-            best, reached, stage, stages["ecc"] = candidate, after, "ecc", after
-    rest = [(pose, seen) for pose, seen in found if angle_between(pose, best) >= _ANOTHER_ROTATION]
-    near = [seen for pose, seen in found if angle_between(pose, best) < _ANOTHER_ROTATION]
-    here = max(near, key=_score, default=stages[stage])
-    others = tuple(seen for _, seen in rest)
-    return PairResult(best, stage, reached, here, others, turned[0][1] if turned else None, stages)
+            best, reached, stage = candidate, after, "ecc"
+            stages[stage] = reached
+        closed = mend(*last, best, _FINE) if start is None and last[0].stain is not None else None
+        if closed is not None and closed.agreement.score > reached.score + _MENDED:
+            best, bend, reached, stage = closed.transform, closed.bend, closed.agreement, "pieces"
+            stages[stage] = reached
+    return PairResult(best, stage, reached, *search.seen_from(best, stages), stages, mirrored, bend)
+
+
+@dataclass(frozen=True, eq=False)
+class _Search:
+    """Poses found at the low resolution, the best first, with the section turned over, and guesses to compare with."""
+
+    found: _Found
+    turned: _Found
+    guesses: list[Transform]
+
+    def seen_from(
+        self, best: Transform, stages: dict[str, Agreement]
+    ) -> tuple[Agreement, tuple[Agreement, ...], Agreement | None]:
+        """Return agreement of the pose itself, of other rotations, and of the other side."""
+        far = [angle_between(pose, best) >= _ANOTHER_ROTATION for pose, _ in self.found]
+        near = [seen for (_, seen), is_other in zip(self.found, far, strict=True) if not is_other]
+        others = tuple(seen for (_, seen), is_other in zip(self.found, far, strict=True) if is_other)
+        here = max(near, key=_score, default=next(iter(stages.values())))
+        return here, others, self.turned[0][1] if self.turned else None
+
+
+def _given(start: Transform, coarse: tuple[Level, Level]) -> _Search:
+    return _Search([(start, agreement(*coarse, start))], [], [start])
+
+
+def _search(moving: View, fixed: View, coarse: tuple[Level, Level], *, mirrored: bool) -> _Search:
+    """Refine all rotations at a low resolution, of the section as it lies and turned over."""
+    as_it_lies = rotation_search(moving, fixed)
+    turned_over = rotation_search(moving, fixed, mirrored=True)
+    as_mounted = Start(0.0, Transform.identity(), 0.0)
+    found = _compare(coarse, as_it_lies, [as_mounted])
+    turned = _compare(coarse, turned_over)
+    if mirrored and turned[0][1].score > found[0][1].score:
+        found, turned, as_it_lies = turned, found, turned_over
+    return _Search(found, turned, [_nearest(as_it_lies, pose) for pose, _ in _distinct(found)])
 
 
 def _ladder(moving: View, fixed: View) -> list[tuple[Level, Level]]:

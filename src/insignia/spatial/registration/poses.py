@@ -127,7 +127,7 @@ def _registered(name: str, pairs: Pairs, edges: list[Edge], solved: Mapping[str,
     best = pairs.best(name, set(solved))
     assert best is not None
     other, pair = best
-    transform, stage = solved[name], pair.result.stage
+    transform, stage = pair.result.carried(solved[name]), pair.result.stage
     quality = _quality(pair, transform.then(solved[other].inverse()))
     misses = [miss_um(edge, solved) for edge in edges if name in (edge.moving, edge.fixed)]
     if len(misses) > 1:
@@ -146,9 +146,9 @@ def _failed(name: str, pairs: Pairs, solved: Mapping[str, Transform], reference:
     best = pairs.best(name, set(solved)) or pairs.best(name)
     assert best is not None
     other, pair = best
-    quality = _quality(pair, pair.result.transform)
+    quality = _quality(pair, pair.result.whole)
     why = "; ".join(pair.objections) or f"it only meets {other}, which failed"
-    transform = pair.result.transform.then(solved.get(other, Transform.identity()))
+    transform = pair.result.whole.then(solved.get(other, Transform.identity()))
     return Pose(transform, "failed", pair.result.stage, quality, f"beside {other or reference}: {why}")
 
 

@@ -3,8 +3,8 @@
 The stain enters through the enhanced correlation coefficient (Evangelidis & Psarakis 2008, doi:10.1109/TPAMI.2008.113):
 both pictures are standardised over their overlap, so that strength and spread of the staining do not matter. The
 outline enters through distances to it, with a weight that ignores what is torn off or missing: edges that are far from
-each other, or that run in different directions. Stretching and shearing are held back by a prior. Solved by Gauss-Newton
-steps.
+each other, or that run in different directions. Stretching and shearing are held back by a prior. Solved by steps of
+Gauss and Newton.
 """
 
 from dataclasses import dataclass
@@ -41,6 +41,8 @@ class RefineOptions:
         Standard deviation of stretching and shearing that sections are expected to have.
     stretch_weight
         Of that prior.
+    motion
+        Turn and shift only, as far as these standard deviations, micrometres and degrees; `None` for an affine map.
     """
 
     outline_weight: float = 3.0
@@ -49,6 +51,7 @@ class RefineOptions:
     iterations: int = 25
     stretch: float = 0.05
     stretch_weight: float = 0.03
+    motion: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,17 +107,18 @@ class Refiner:
 
     def refine(self, start: Transform) -> Transform | None:
         """Refine a guess; `None` if the sections slid off each other."""
-        transform = start
+        transform, moved = start, np.zeros(6)
         for _ in range(self.options.iterations):
-            step = self._step(transform)
+            step = self._step(transform, moved)
             if step is None:
                 return None
+            moved += step
             transform = transform.then(self._as_transform(step))
             if np.abs(step).max() * self.radius_um < _SETTLED_PX * self.fixed.um:
                 break
         return transform
 
-    def _step(self, transform: Transform) -> np.ndarray | None:
+    def _step(self, transform: Transform, moved_so_far: np.ndarray) -> np.ndarray | None:
         """Take one Gauss-Newton step: shift in units of the radius, and four numbers of stretching and turning."""
         normal, gradient = self._prior(transform)
         reach = self.options.reach_px * self.fixed.um
@@ -137,7 +141,20 @@ class Refiner:
             slope = (slope - slope.mean(axis=0)) / spread
             normal += slope.T @ slope / len(both)
             gradient += slope.T @ residual / len(both)
-        return np.asarray(np.linalg.solve(normal + _RIDGE * np.eye(6), gradient))
+        return self._solved(normal, gradient, moved_so_far)
+
+    def _solved(self, normal: np.ndarray, gradient: np.ndarray, moved_so_far: np.ndarray) -> np.ndarray:
+        free = np.eye(6)
+        if self.options.motion is not None:
+            free = np.zeros((6, 3))
+            free[0, 0] = free[1, 1] = free[4, 2] = 1
+            free[3, 2] = -1
+            shift_um, degrees = self.options.motion
+            expected = np.array([shift_um / self.radius_um, shift_um / self.radius_um, np.deg2rad(degrees)])
+            held = np.linalg.pinv(free).T @ np.diag(self.options.stretch_weight / expected**2) @ np.linalg.pinv(free)
+            normal, gradient = normal + held, gradient - held @ moved_so_far
+        normal = free.T @ normal @ free + _RIDGE * np.eye(free.shape[1])
+        return np.asarray(free @ np.linalg.solve(normal, free.T @ gradient))
 
     def _facing(self, drawn: np.ndarray, parallel: float) -> np.ndarray:
         """Weigh the band by how much both outlines run in one direction: a cut meets the outline at an angle."""

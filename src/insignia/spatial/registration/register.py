@@ -43,8 +43,8 @@ def register(
     reference
         Section whose frame becomes common; `None` takes the measured section in the middle, or the middle one.
     stages
-        ``"mask"``, rotation and shift of the tissue; ``"ecc"``, an affine map by stain and outline; ``"ants"``,
-        deformation by ANTs (extra ``[ants]``).
+        ``"mask"``, rotation and shift of the tissue; ``"ecc"``, an affine map by stain and outline, and one by one for
+        the pieces of a torn section (kept as stage ``"pieces"``); ``"ants"``, deformation by ANTs (extra ``[ants]``).
     mirrored
         Whether a section may lie upside down; otherwise none is turned over.
     transforms
@@ -60,7 +60,7 @@ def register(
     a note that says why, and quality figures, of the pair that agrees best: correlation of haematoxylin within the
     overlap (``ncc``), ``iou`` of the tissues, ``margin`` over the best wrong pose and ``outline_margin`` likewise for
     the overlap alone, ``scale_max``, ``scale_min``, ``degrees``, ``is_mirrored``; ``inverse_um``, how far there and
-    back leads from a point; and ``cycle_um``, by how much the pairs of a section contradict each other.
+    back leads from a point, by affine maps alone; and ``cycle_um``, by how much the pairs of a section contradict each other.
 
     Raises
     ------

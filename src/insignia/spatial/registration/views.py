@@ -1,6 +1,6 @@
 """What registration sees of a section: where its tissue is, and how much haematoxylin, at several resolutions."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
 
@@ -52,6 +52,15 @@ class Level:
     outline_um: np.ndarray
     stain: np.ndarray | None
     inner: np.ndarray
+
+    def only(self, part: np.ndarray) -> "Level":
+        """Keep part of the tissue, (rows, columns) bool."""
+        mask = self.mask & part
+        return self.shown(mask, self.inner & _eroded(mask), self.stain)
+
+    def shown(self, mask: np.ndarray, inner: np.ndarray, stain: np.ndarray | None) -> "Level":
+        """Show other tissue in the same raster."""
+        return replace(self, mask=mask, outline_um=_outline(mask, self.um), inner=inner, stain=stain)
 
 
 @dataclass(frozen=True, eq=False)

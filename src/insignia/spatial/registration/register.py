@@ -60,7 +60,8 @@ def register(
     a note that says why, and quality figures, of the pair that agrees best: correlation of haematoxylin within the
     overlap (``ncc``), ``iou`` of the tissues, ``margin`` over the best wrong pose and ``outline_margin`` likewise for
     the overlap alone, ``scale_max``, ``scale_min``, ``degrees``, ``is_mirrored``; ``inverse_um``, how far there and
-    back leads from a point, by affine maps alone; and ``cycle_um``, by how much the pairs of a section contradict each other.
+    back leads from a point, by affine maps alone; and ``cycle_um``, by how much the pairs of a section contradict each
+    other.
 
     Raises
     ------

@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from insignia.core import keys
 from insignia.core.errors import InputError
 from insignia.spatial.contract import Imputed, Imputer, StackSpots, imputers
-from insignia.spatial.covariance import Shape
 from insignia.spatial.fading import measure_fading
 from insignia.spatial.imputers.blend import Blend, BlendOptions
 
@@ -17,9 +16,6 @@ if TYPE_CHECKING:
     from insignia.spatial.asign import AsignModel, AsignOptions
 
 __all__ = ["Asign"]
-
-# what is not linear in the features is left to the network
-_IMAGE: Final = (Shape("linear"),)
 
 
 @imputers.add("asign", source="arXiv:2412.03026")
@@ -106,7 +102,7 @@ class _Tuned:
 def _reader(spots: StackSpots) -> Blend:
     # how sections differ is measured by their own features, not by what networks make of them
     fading = measure_fading(spots) if spots.is_known.any() else None
-    return Blend(BlendOptions(image_shapes=_IMAGE, fading=fading))
+    return Blend(BlendOptions(fading=fading))
 
 
 def _as_taught(model: "AsignModel", spots: StackSpots) -> Imputed:

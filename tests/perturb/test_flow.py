@@ -161,6 +161,19 @@ def test_combinations_that_were_never_shown_get_the_additive_answer():
     assert fit_trust([]).flow_seen == 1
 
 
+def test_a_flow_without_weight_shapes_no_cells(screen):
+    """Its cells had the shape that the flow gave a pair it was never shown, at a mean that it did not choose."""
+    fitted = predictors["flow"](**SMALL, n_folds=0).fit(screen.data, priors=screen.priors, show_progress=False)
+    pair, source = screen.truth.doubles[0], screen.data.expression[:30].toarray()
+    assert isinstance(pair, Condition)
+    shaped = fitted.cells(pair, "context1", source, rng=np.random.default_rng(0))
+    fitted.trust = Trust(flow_seen=0.0)
+    plain = fitted.cells(pair, "context1", source, rng=np.random.default_rng(0))
+    expected = np.maximum(source + fitted.effect(pair, "context1").delta, 0)
+    assert plain == pytest.approx(expected, abs=1e-5)
+    assert np.abs(shaped - plain).max() > 1e-3
+
+
 def test_trust_mixes_as_it_says():
     known, mean, flow = np.array([1.0]), np.array([10.0]), np.array([5.0])
     trust = Trust(mean_unseen=0.2, flow_unseen=0.5, flow_seen=0.25)

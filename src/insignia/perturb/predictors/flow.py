@@ -84,12 +84,17 @@ class Flow(Predictor):
         *,
         rng: np.random.Generator,
     ) -> np.ndarray:
-        """Carry control cells, each by one of the trained networks, and move them to the predicted mean."""
+        """Carry control cells, each by one of the trained networks, and move them to the predicted mean.
+
+        Where the flow has no weight in the mean it shapes no cell either: control cells are moved as they are.
+        """
         if condition.is_control:
             return source
         if self._without_vector(condition):
             return super().cells(condition, context, source, rng=rng)
         delta = self.effect(condition, context).delta
+        if not self._facts(condition)[keys.SHRINKAGE]:
+            return np.asarray(np.maximum(source + delta.astype(source.dtype), 0))
         moved = np.empty_like(source)
         member_of = rng.integers(len(self._members), size=len(source))
         for number, member in enumerate(self._members):

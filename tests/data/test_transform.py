@@ -57,6 +57,16 @@ def test_bends_come_back_and_chain():
     assert np.abs(there.apply(POINTS) - POINTS).max() < 0.01 * UM_PER_PX
 
 
+def test_steep_bends_come_back_too():
+    """Where the displacement changes by more than the distance, repeated substitution runs away."""
+    x, y = np.meshgrid(np.arange(24) * 100.0 - 1100.0, np.arange(24) * 100.0 - 1150.0)
+    turn = 1.2 * np.exp(-(x**2 + y**2) / 2 / 700**2)
+    displacement = np.stack([turn * y, -turn * x], axis=2)
+    steep = Transform(np.eye(2, 3), (Bend(displacement, (-100.0, -150.0), 100.0),))
+    assert steep.bends[0].smallest_jacobian > 0
+    assert np.abs(steep.inverse().apply(steep.apply(POINTS)) - POINTS).max() < 0.01 * UM_PER_PX
+
+
 def test_a_fold_has_no_way_back():
     steep = np.zeros((10, 10, 2))
     steep[..., 0] = -150.0 * np.arange(10)

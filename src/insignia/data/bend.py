@@ -93,13 +93,31 @@ class Bend:
         return np.asarray(moved)
 
     def _back(self, points: np.ndarray) -> np.ndarray:
-        """Solve ``z + u(z) = points`` by repeated substitution."""
+        """Solve ``z + u(z) = points`` by Newton's method, each point taking shorter steps where a whole one fails."""
         found = points
+        miss = self._at(found)
         for _ in range(_STEPS):
-            before, found = found, points - self._at(found)
-            if np.abs(found - before).max(initial=0.0) < 1e-5 * self.spacing_um:
+            left = np.flatnonzero(np.abs(miss).max(axis=1) >= 1e-5 * self.spacing_um)
+            if not left.size:
                 return np.asarray(found)
+            found, miss = found.copy(), miss.copy()
+            found[left], miss[left] = self._closer(found[left], miss[left], points[left])
         raise self._folds()
+
+    def _closer(self, start: np.ndarray, miss: np.ndarray, goal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Take one step of Newton's method, (points, 2), and give what is then missed."""
+        reach = 0.5 * self.spacing_um
+        slopes = [(self._at(start + side) - self._at(start - side)) / (2 * reach) for side in reach * np.eye(2)]
+        step = np.linalg.solve(np.eye(2) + np.stack(slopes, axis=2), miss[:, :, None])[:, :, 0]
+        best, best_miss = start, miss
+        for share in (1.0, 0.5, 0.25, 0.125, 0.03):
+            tried = start - share * step
+            tried_miss = tried + self._at(tried) - goal
+            better = (np.linalg.norm(tried_miss, axis=1) < np.linalg.norm(best_miss, axis=1))[:, None]
+            best, best_miss = np.where(better, tried, best), np.where(better, tried_miss, best_miss)
+            if better.all():
+                break
+        return best, best_miss
 
     def _folds(self) -> InputError:
         return InputError(

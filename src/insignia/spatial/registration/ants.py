@@ -1,4 +1,4 @@
-"""Deformation by ANTs, as an option: at the distance of spots it was seen to bring nothing (extra ``[ants]``)."""
+"""Deformation by ANTs, as an option (extra ``[ants]``); at the distance of spots it was seen to bring nothing."""
 
 import tempfile
 

@@ -38,7 +38,7 @@ class ScreenSize:
     seeds: tuple[int, ...]
 
 
-FULL: Final = ScreenSize({}, 16, {"n_members": 2}, (0, 1))
+FULL: Final = ScreenSize({}, 16, {}, (0,))
 QUICK: Final = ScreenSize(
     {
         "n_genes": 120,

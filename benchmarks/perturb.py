@@ -12,11 +12,11 @@ is below that of ridge regression on the embedding.
 import argparse
 import json
 import os
-import platform
 import resource
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = os.environ["INSI
 import numpy as np
 import pandas as pd
 
-from insignia import __version__
+from benchmarks.parts import real, run_parts
 from insignia.data import PerturbationData, Split, read_screen, simulate_screen
 from insignia.data.gene_priors import GeneEmbedding, GenePriors
 from insignia.data.perturbation_splits import combo_split, single_folds
@@ -40,10 +40,6 @@ GENE_SETS = (
     "enrichr.GO_Biological_Process_2021.gmt",
     "h.all.v7.0.symbols.gmt",
 )
-
-
-class Absent(Exception):
-    """Real data are not there."""
 
 
 def methods_of(arguments: argparse.Namespace, *, simulated: bool = False) -> dict[str, Predictor]:
@@ -166,14 +162,6 @@ PARTS: dict[str, Callable[[argparse.Namespace], tuple[Scoreboard, dict[str, Any]
 }
 
 
-def real(name: str) -> Path:
-    """Find a file or folder of the real data."""
-    root = Path(os.environ.get("INSIGNIA_DATA", Path(__file__).parents[2] / "shared" / "data"))
-    if not (root / name).exists():
-        raise Absent(f"real data not found: {root / name} (set INSIGNIA_DATA to a copy of the test data)")
-    return root / name
-
-
 def gene_set_priors(data: PerturbationData) -> GenePriors:
     """Embed the perturbed genes by the gene sets that they share; needs no download of weights."""
     embedding = from_gene_sets(read_gene_sets(*(real(f"genesets/{name}") for name in GENE_SETS)))
@@ -253,20 +241,10 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=3, help="seeds of training")
     parser.add_argument("--out", help="folder for the tables of each part")
     arguments = parser.parse_args(given)
-    record: dict[str, Any] = {"benchmark": "perturb", "quick": arguments.quick, "skipped": {}}
-    record["load_before"] = round(os.getloadavg()[0], 2)
-    for name in arguments.only:
-        try:
-            record[name] = run_part(name, arguments)
-        except Absent as reason:
-            print(f"\n== {name} is skipped: {reason}", flush=True)
-            record["skipped"][name] = str(reason)
+    record = run_parts("perturb", arguments.only, partial(run_part, arguments=arguments), quick=arguments.quick)
     if "simulator" in record:
         record["unseen_gain_over_ridge"] = record["simulator"]["unseen_gain_over_ridge"]
     record["metrics"] = {name: METRICS[name] for name in SHOWN}
-    record["load_after"] = round(os.getloadavg()[0], 2)
-    record["machine"] = {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count(), "threads": 1}
-    record["software"] = {"insignia": __version__, "python": platform.python_version(), "numpy": np.__version__}
     print(json.dumps(record, default=float))
 
 

@@ -10,11 +10,11 @@ per-gene correlation within section and skill over the known section's mean; the
 import argparse
 import json
 import os
-import platform
 import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,8 @@ os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = os.environ["INSI
 import numpy as np
 import pandas as pd
 
+from benchmarks.parts import real, run_parts
 from benchmarks.spatial_graph import graph_speed
-from insignia import __version__
 from insignia.data import SectionStack, read_stack, read_stacks, simulate_sections
 from insignia.spatial.contract import imputers
 from insignia.spatial.evaluation import Evaluation, predict_hidden
@@ -40,10 +40,6 @@ def methods_of(arguments: argparse.Namespace) -> tuple[str, ...]:
     """Name the imputers that stand beside the baselines: all that are registered, the quick ones with --quick."""
     found = [name for name in (QUICK if arguments.quick else MODELS) if name in imputers]
     return tuple(found)
-
-
-class Absent(Exception):
-    """Real data are not there."""
 
 
 def simulator(arguments: argparse.Namespace) -> tuple[Evaluation, dict[str, Any]]:
@@ -162,14 +158,6 @@ PARTS: dict[str, Callable[[argparse.Namespace], tuple[Evaluation, dict[str, Any]
 }
 
 
-def real(name: str) -> Path:
-    """Find a folder of the real data."""
-    root = Path(os.environ.get("INSIGNIA_DATA", Path(__file__).parents[2] / "shared" / "data"))
-    if not (root / name).is_dir():
-        raise Absent(f"real data not found: {root / name} (set INSIGNIA_DATA to a copy of the test data)")
-    return root / name
-
-
 def timed(clock: dict[str, float], step: str, call: Callable[[], Any]) -> Any:
     """Add the seconds of a call to a step, and those that the processor worked, which other work does not change."""
     start, worked = time.perf_counter(), time.process_time()
@@ -192,6 +180,8 @@ def figures(evaluation: Evaluation) -> dict[str, dict[str, float]]:
 
 def run_part(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
     """Run one part, print its table, and give its record."""
+    if name == "graph":
+        return graph_speed(2_000 if arguments.quick else 14_400)
     start = time.perf_counter()
     evaluation, extra = PARTS[name](arguments)
     seconds = round(time.perf_counter() - start, 1)
@@ -217,21 +207,9 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", help="folder for the tables of each part")
     arguments = parser.parse_args(given)
     warnings.filterwarnings("ignore", category=UserWarning)
-    record: dict[str, Any] = {"benchmark": "spatial", "quick": arguments.quick, "skipped": {}}
-    record["load_before"] = round(os.getloadavg()[0], 2)
-    for name in arguments.only:
-        if name == "graph":
-            speed = graph_speed(2_000 if arguments.quick else 14_400)
-            record["speedup_graph"], record["graph"] = round(speed["speedup_graph"], 1), speed
-            continue
-        try:
-            record[name] = run_part(name, arguments)
-        except Absent as reason:
-            print(f"\n== {name} is skipped: {reason}", flush=True)
-            record["skipped"][name] = str(reason)
-    record["load_after"] = round(os.getloadavg()[0], 2)
-    record["machine"] = {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count(), "threads": 1}
-    record["software"] = {"insignia": __version__, "python": platform.python_version(), "numpy": np.__version__}
+    record = run_parts("spatial", arguments.only, partial(run_part, arguments=arguments), quick=arguments.quick)
+    if "graph" in record:
+        record["speedup_graph"] = round(record["graph"]["speedup_graph"], 1)
     print(json.dumps(record, default=float))
 
 

@@ -10,7 +10,6 @@ being hits becomes a quarter), power is how often it is found. Testing cells as 
 import argparse
 import json
 import os
-import platform
 import time
 import warnings
 from typing import Any, Final
@@ -22,7 +21,7 @@ import pandas as pd
 import scipy
 from scipy.stats import binom
 
-from insignia import __version__
+from benchmarks.parts import surroundings
 from insignia.atlas.samples import SampleTable
 from insignia.data import DonorHitOptions, simulate_donor_hits
 
@@ -90,9 +89,9 @@ def main() -> None:
         "level": LEVEL,
         "tests": rows,
         "seconds": round(time.perf_counter() - start, 1),
-        "machine": {"processor": platform.machine(), "cores": os.cpu_count(), "threads": 1},
-        "software": {"insignia": __version__, "numpy": np.__version__, "scipy": scipy.__version__},
+        **surroundings(),
     }
+    record["software"]["scipy"] = scipy.__version__
     print(json.dumps(record))
 
 

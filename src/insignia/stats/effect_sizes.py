@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 
 from insignia.core.errors import InputError
+from insignia.stats.arms import arms_of
 
 __all__ = ["Effect", "group_effect"]
 
@@ -67,18 +68,9 @@ def group_effect(
     ----------
     Hodges and Lehmann, doi:10.1214/aoms/1177704172; Cliff, doi:10.1037/0033-2909.114.3.494.
     """
-    values, is_case = np.asarray(values, dtype=np.float64), np.asarray(is_case, dtype=bool)
-    labels = np.zeros(len(values)) if strata is None else np.asarray(strata)
-    if not values.shape == is_case.shape == labels.shape or not np.isfinite(values).all():
-        raise InputError("Values, groups and strata must be one a unit, and values finite.")
     if n_boot < 1:
         raise InputError(f"n_boot must be at least 1, not {n_boot}.")
-    arms = []
-    for label in np.unique(labels):
-        here = labels == label
-        cases, others = values[here & is_case], values[here & ~is_case]
-        if cases.size and others.size:
-            arms.append((cases, others))
+    arms = [(one.cases, one.others) for one in arms_of(values, is_case, strata) if one.has_both]
     if not arms:
         nan = float("nan")
         return Effect(nan, nan, nan, nan, 0)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student
 
-from insignia.core.errors import InputError
+from insignia.stats.arms import Arms, arms_of
 
 __all__ = ["MetaAnalysis", "meta_analysis"]
 
@@ -65,12 +65,8 @@ def meta_analysis(values: np.ndarray, is_case: np.ndarray, studies: np.ndarray) 
     ----------
     Paule and Mandel, doi:10.6028/jres.087.022; IntHout et al., doi:10.1186/1471-2288-14-25.
     """
-    values, is_case = np.asarray(values, dtype=np.float64), np.asarray(is_case, dtype=bool)
-    studies = np.asarray(studies)
-    if not values.shape == is_case.shape == studies.shape or not np.isfinite(values).all():
-        raise InputError("Values, groups and studies must be one a unit, and values finite.")
     nan = float("nan")
-    table, variance, df = _by_study(values, is_case, studies)
+    table, variance, df = _by_study(arms_of(values, is_case, studies))
     if not len(table) or not df or not variance:
         return MetaAnalysis(nan, nan, nan, nan, nan, nan, table.assign(low=nan, high=nan, weight=nan))
     variances = variance * (1 / table["cases"] + 1 / table["others"]).to_numpy()
@@ -96,15 +92,15 @@ def _combined(table: pd.DataFrame, variances: np.ndarray) -> MetaAnalysis:
     return MetaAnalysis(mean, mean - reach, mean + reach, p, tau, float(max(found.i2, 0.0)), table)
 
 
-def _by_study(values: np.ndarray, is_case: np.ndarray, studies: np.ndarray) -> tuple[pd.DataFrame, float, int]:
+def _by_study(arms: list[Arms]) -> tuple[pd.DataFrame, float, int]:
     """Differences of means, and the variance within groups with its degrees of freedom."""
-    rows, squares, df = [], 0.0, 0
-    for study in np.unique(studies):
-        here = studies == study
-        groups = (values[here & is_case], values[here & ~is_case])
-        squares += sum(float(((group - group.mean()) ** 2).sum()) for group in groups if group.size)
-        df += sum(group.size - 1 for group in groups if group.size)
-        if groups[0].size and groups[1].size:
-            rows.append((study, groups[0].size, groups[1].size, float(groups[0].mean() - groups[1].mean())))
+    groups = [group for one in arms for group in (one.cases, one.others) if group.size]
+    squares = sum(float(((group - group.mean()) ** 2).sum()) for group in groups)
+    df = sum(group.size - 1 for group in groups)
+    rows = [
+        (one.stratum, one.cases.size, one.others.size, float(one.cases.mean() - one.others.mean()))
+        for one in arms
+        if one.has_both
+    ]
     table = pd.DataFrame(rows, columns=["study", "cases", "others", "difference"])
     return table, squares / df if df else 0.0, df

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from scipy.stats import norm, rankdata
 
-from insignia.core.errors import InputError
+from insignia.stats.arms import Arms, arms_of
 
 __all__ = ["RankTest", "rank_test"]
 
@@ -71,14 +71,7 @@ def rank_test(values: np.ndarray, is_case: np.ndarray, strata: np.ndarray | None
     Mann and Whitney, doi:10.1214/aoms/1177730491; van Elteren, Bulletin of the International Statistical Institute 37
     (1960) 351-361.
     """
-    values, is_case = np.asarray(values, dtype=np.float64), np.asarray(is_case, dtype=bool)
-    labels = np.zeros(len(values)) if strata is None else np.asarray(strata)
-    if not values.shape == is_case.shape == labels.shape or values.ndim != 1:
-        raise InputError(f"Values {values.shape}, groups {is_case.shape} and strata {labels.shape} must be one a unit.")
-    if not np.isfinite(values).all():
-        raise InputError(f"{int((~np.isfinite(values)).sum()):,} of {len(values):,} values are not finite. Drop them.")
-    found = [_Stratum.of(values[here], is_case[here]) for here in _members(labels)]
-    both = [one for one in found if 0 < one.n_cases < len(one.ranks)]
+    both = [_Stratum.of(arms) for arms in arms_of(values, is_case, strata) if arms.has_both]
     variance = sum(one.weight**2 * one.variance for one in both)
     if not variance:
         return RankTest(0.0, 1.0, 1.0, len(both), True)
@@ -103,9 +96,9 @@ class _Stratum:
     rank_sum: float
 
     @classmethod
-    def of(cls, values: np.ndarray, is_case: np.ndarray) -> "_Stratum":
-        ranks = rankdata(values)
-        return cls(ranks, int(is_case.sum()), float(ranks[is_case].sum()))
+    def of(cls, arms: Arms) -> "_Stratum":
+        ranks, n_cases = rankdata(np.concatenate([arms.cases, arms.others])), arms.cases.size
+        return cls(ranks, n_cases, float(ranks[:n_cases].sum()))
 
     @property
     def weight(self) -> float:
@@ -162,11 +155,6 @@ def _extremes(strata: list[_Stratum]) -> tuple[list[float], list[float]]:
     up = [float(ranks[-one.n_cases :].sum()) - one.expected for ranks, one in zip(ordered, strata, strict=True)]
     down = [one.expected - float(ranks[: one.n_cases].sum()) for ranks, one in zip(ordered, strata, strict=True)]
     return up, down
-
-
-def _members(labels: np.ndarray) -> list[np.ndarray]:
-    _, place = np.unique(labels, return_inverse=True)
-    return [np.flatnonzero(place == number) for number in range(place.max(initial=-1) + 1)]
 
 
 def _two_sided(z: float) -> float:

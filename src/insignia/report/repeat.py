@@ -24,14 +24,15 @@ def repeat(
     command: str | None,
 ) -> list[Part]:
     """Give the command line, where there is one, and the lines of Python that make the same table."""
-    line = command or _command(result, hits, table, path, by, min_samples)
+    is_own = _is_own_cutoff(result, hits)
+    line = command or (_command(result, hits, table, path, by, min_samples) if is_own else None)
     python = "\n".join(
         [
             "import insignia as ins",
             f"atlas = ins.Atlas.open({str(result.snapshot.path)!r})",
             f"result = atlas.search({_signature(result)}, where={result.where!r}, agg={result.agg!r}, "
             f"min_coverage={result.min_coverage!r})",
-            f"hits = {_call(result, hits)}",
+            f"hits = {_call(hits, is_own=is_own)}",
             f"table = hits.by_sample({table.stratum!r}, min_cells={table.min_cells})"
             + (".pool_donors()" if unit_of(table) == "donor" else ""),
             f"print(table.summary({by!r}, min_samples={min_samples}))",
@@ -68,10 +69,10 @@ def _is_own_cutoff(result: "SearchResult", hits: "Hits") -> bool:
     return again.cutoffs.values == made.values
 
 
-def _call(result: "SearchResult", hits: "Hits") -> str:
+def _call(hits: "Hits", *, is_own: bool) -> str:
     """Write the call; a cut-off that came from another search is repeated as a number."""
     made = hits.cutoffs
-    if not _is_own_cutoff(result, hits):
+    if not is_own:
         if made.within is None:
             return f"result.call('value', value={hits.cutoff!r})"
         return "earlier.apply_to(result)  # earlier: the hits of the search that the cut-offs came from"
@@ -85,7 +86,7 @@ def _command(
     result: "SearchResult", hits: "Hits", table: "SampleTable", path: Path, by: str, min_samples: int
 ) -> str | None:
     """Give the command line, if there is one that does the same."""
-    if not (_is_bundled(result) and _is_own_cutoff(result, hits) and unit_of(table) == "sample"):
+    if not (_is_bundled(result) and unit_of(table) == "sample"):
         return None
     options: dict[str, tuple[object, object]] = {
         "--where": (result.where, None),

@@ -90,11 +90,9 @@ class Flow(Predictor):
         """
         if condition.is_control:
             return source
-        if self._without_vector(condition):
+        if self._without_vector(condition) or not self._facts(condition)[keys.SHRINKAGE]:
             return super().cells(condition, context, source, rng=rng)
         delta = self.effect(condition, context).delta
-        if not self._facts(condition)[keys.SHRINKAGE]:
-            return np.asarray(np.maximum(source + delta.astype(source.dtype), 0))
         moved = np.empty_like(source)
         member_of = rng.integers(len(self._members), size=len(source))
         for number, member in enumerate(self._members):

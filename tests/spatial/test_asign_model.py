@@ -10,6 +10,7 @@ from tests.spatial.section_stacks import section_stack
 from tests.spatial.spot_stacks import stack
 
 from insignia.core.errors import InputError, ModelFormatError
+from insignia.core.files import canonical_json, sha256_text
 from insignia.spatial.asign import AsignOptions, fit_asign, load_asign, save_asign
 from insignia.spatial.asign.fit import start_network
 from insignia.spatial.asign.inputs import InputOptions, network_inputs
@@ -286,7 +287,7 @@ def test_a_saved_model_is_the_same_and_says_what_it_is(taught, tmp_path):
         one, other = Asign(model=again).impute(spots), Asign(model=taught).impute(spots)
         np.testing.assert_allclose(one.mean, other.mean, atol=1e-6)
         np.testing.assert_allclose(one.sd, other.sd, atol=1e-6)
-    assert sorted(p.name for p in (tmp_path / "model").iterdir()) == ["asign.json", "model.safetensors"]
+    assert sorted(p.name for p in (tmp_path / "model").iterdir()) == ["arrays.safetensors", "asign.json"]
 
 
 def test_damaged_folders_are_refused(taught, tmp_path):
@@ -295,16 +296,20 @@ def test_damaged_folders_are_refused(taught, tmp_path):
     content = json.loads(about.read_text())
 
     def change(match, **changes):
-        about.write_text(json.dumps({k: v for k, v in (content | changes).items() if v is not None}))
+        record = {k: v for k, v in (content | changes).items() if v is not None and k != "sha256"}
+        about.write_text(json.dumps(record | {"sha256": sha256_text(canonical_json(record))}))
         with pytest.raises(ModelFormatError, match=match):
             load_asign(tmp_path / "model")
 
-    change("of format 'other'", format="other")
+    change("of the form 'other'", format="other")
     change("lacks", genes=None)
     change("depth", options={**content["options"], "depth": 3})
-    change("not the file", sha256="0" * 64)
+    change("n_members|network", options={**content["options"], "n_members": len(taught.networks) + 1})
+    about.write_text(json.dumps(content | {"n_features": 1}))
+    with pytest.raises(ModelFormatError, match="changed"):
+        load_asign(tmp_path / "model")
     about.write_text(json.dumps(content))
-    (tmp_path / "model" / "model.safetensors").write_bytes(b"nothing")
+    (tmp_path / "model" / "arrays.safetensors").write_bytes(b"nothing")
     with pytest.raises(ModelFormatError, match="safetensors"):
         load_asign(tmp_path / "model")
 

@@ -4,6 +4,7 @@ import json
 
 import anndata
 import numpy as np
+import pandas as pd
 import pytest
 
 from insignia.core import keys
@@ -181,3 +182,26 @@ def test_predictions_of_another_program_are_scored(result, made, tmp_path):
     )  # fmt: skip
     rows = {row["method"]: row for row in found["rows"] if row["stratum"] == "unseen single"}
     assert rows["gears"]["l2"] == pytest.approx(rows["control"]["l2"], rel=0.05)
+
+
+def test_perturbations_are_ranked_by_a_signature(result, insignia, made, model, tmp_path):
+    result(
+        "fit", made / "screen.h5ad", "-o", tmp_path / "ridge", "--method", "ridge_embedding", "--split",
+        made / "split.json", "--priors", made / "priors",
+    )  # fmt: skip
+    found = result(
+        "rank", model, "GENE0001,GENE0002,GENE0003", "-o", tmp_path / "rank.csv", "--away", "--pairs-of-best", 3,
+        "--baseline", f"ridge={tmp_path / 'ridge'}", "--measured", made / "screen.h5ad",
+    )  # fmt: skip
+    table = pd.read_csv(tmp_path / "rank.csv")
+    assert len(table) == found["ranked"]
+    assert {"change", "sd", "measured", "ridge", "sum_of_singles"} <= set(table)
+    assert table["change"].is_monotonic_increasing
+    assert found["first"][0]["condition"] == table["condition"][0]
+    code, out, _ = insignia("perturb", "rank", model, "GENE0001,GENE0002", "-o", tmp_path / "again.csv")
+    assert code == 0
+    assert "is predicted to move cells most towards custom" in out
+    code, _, err = insignia("perturb", "rank", model, "MS1", "-o", tmp_path / "none.csv")
+    assert code == 2
+    assert "below min_coverage" in err
+    assert not (tmp_path / "none.csv").exists()

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import norm
 
 from insignia.core.errors import InputError
-from insignia.stats import coverage_by_bin, interval_coverage
+from insignia.stats import conformal_width, coverage_by_bin, interval_coverage
 
 
 def test_intervals_of_the_right_width_cover_what_they_promise():
@@ -46,3 +46,15 @@ def test_intervals_refuse():
         interval_coverage(np.zeros(2), np.ones(3), np.ones(2))
     with pytest.raises(InputError, match="Edges of bins must ascend"):
         coverage_by_bin(np.zeros((1, 1)), np.ones((1, 1)), np.ones((1, 1)), np.zeros(1), [1, 0])
+
+
+def test_a_conformal_interval_holds_new_values_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    inside = []
+    for n in (9, 19, 40):
+        old, new = rng.standard_t(3, (400, n)), rng.standard_t(3, (400, 50))
+        width = np.array([conformal_width(errors, level=0.9) for errors in old])
+        inside.append(np.mean(np.abs(new) <= width[:, None]))
+    expected = [np.ceil((n + 1) * 0.9) / (n + 1) for n in (9, 19, 40)]
+    np.testing.assert_allclose(inside, expected, atol=0.02)
+    assert np.isnan(conformal_width(np.ones(8), level=0.9))

@@ -9,6 +9,7 @@ import typer
 from insignia.cli import perturb_options as shared
 from insignia.cli.output import JsonFlag, emit
 from insignia.cli.perturb_bench import bench
+from insignia.cli.perturb_rank import rank
 from insignia.cli.perturb_score import benchmark, evaluate
 
 if TYPE_CHECKING:
@@ -221,6 +222,7 @@ def predict(
     )
 
 
+app.command("rank")(rank)
 app.command("evaluate")(evaluate)
 app.command("benchmark")(benchmark)
 app.command("bench")(bench)

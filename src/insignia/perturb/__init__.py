@@ -20,6 +20,8 @@ from insignia.perturb.priors import (
     save_priors,
 )
 from insignia.perturb.programs import Programs, annotate_programs, induce_programs, program_sources, report_programs
+from insignia.perturb.ranking import rank
+from insignia.perturb.signature_ranking import SignatureRanking
 
 __all__ = [
     "METRICS",
@@ -32,6 +34,7 @@ __all__ = [
     "Programs",
     "Scoreboard",
     "ScreenSummary",
+    "SignatureRanking",
     "annotate_programs",
     "benchmark",
     "check",
@@ -44,6 +47,7 @@ __all__ = [
     "match_priors",
     "predictors",
     "program_sources",
+    "rank",
     "read_embedding",
     "read_gene_sets",
     "read_predictions",

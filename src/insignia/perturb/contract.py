@@ -27,8 +27,8 @@ class Effect:
     status
         ``"ok"``; ``"fallback"`` where something was missing and a declared fall-back stands in; ``"none"`` without an
         answer.
-    sd
-        (genes,) how unsure the predictor is; `None` if it does not know.
+    members
+        (fits, genes) what each of several fits says of which `delta` is the mean; `None` of a single fit.
     note
         Why, where the status is not ``"ok"``.
     facts
@@ -37,9 +37,14 @@ class Effect:
 
     delta: np.ndarray
     status: str = "ok"
-    sd: np.ndarray | None = None
+    members: np.ndarray | None = None
     note: str = ""
     facts: dict[str, float] | None = None
+
+    @property
+    def sd(self) -> np.ndarray | None:
+        """(genes,) disagreement of the fits, the least of the errors; `None` of a single fit."""
+        return None if self.members is None else np.asarray(self.members.std(axis=0))
 
 
 class Predictor(ABC):

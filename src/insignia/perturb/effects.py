@@ -36,6 +36,11 @@ class GroupEffects:
         mean: np.ndarray = self.delta.mean(axis=0)
         return mean
 
+    def measured(self, condition: Condition, context: str) -> np.ndarray | None:
+        """Effect of a condition in a context itself, or `None`."""
+        groups = zip(self.conditions, self.contexts, self.delta, strict=True)
+        return next((delta for one, where, delta in groups if (one, where) == (condition, context)), None)
+
     def of(self, condition: Condition, context: str) -> np.ndarray | None:
         """Effect of a condition in a context, else its mean over other contexts, else `None`."""
         places = [i for i, known in enumerate(self.conditions) if known == condition]

@@ -112,10 +112,10 @@ class PerturbationModel:
         InputError
             A condition has no answer, or a context is unknown.
         """
-        wanted = self._wanted(conditions)
+        wanted = self.parse_conditions(conditions)
         if n_cells < 1:
             raise InputError(f"n_cells must be at least 1, found {n_cells}.")
-        return predicted_cells(self, wanted, self._in(contexts), n_cells=n_cells, seed=seed)
+        return predicted_cells(self, wanted, self.chosen_contexts(contexts), n_cells=n_cells, seed=seed)
 
     def means(
         self, conditions: str | Condition | Sequence[str | Condition], *, contexts: Sequence[str] | None = None
@@ -127,7 +127,7 @@ class PerturbationModel:
         `X` is the mean log expression, ``layers["delta"]`` the change against all control cells kept in the model, and
         ``layers["sd"]``, where the predictor knows it, how unsure it is.
         """
-        return mean_table(self, self._wanted(conditions), self._in(contexts))
+        return mean_table(self, self.parse_conditions(conditions), self.chosen_contexts(contexts))
 
     def effect(self, condition: Condition, context: str) -> Effect:
         """Predict the mean effect of a condition; see `Predictor.effect`."""
@@ -206,14 +206,28 @@ class PerturbationModel:
         }
         return {"method": self.method, "model": pack(content, arrays, "model")}, arrays
 
-    def _wanted(self, conditions: str | Condition | Sequence[str | Condition]) -> tuple[Condition, ...]:
+    def parse_conditions(self, conditions: str | Condition | Sequence[str | Condition]) -> tuple[Condition, ...]:
+        """Read conditions as people write them, each once.
+
+        Raises
+        ------
+        InputError
+            There is none, or a text is no condition.
+        """
         several = [conditions] if isinstance(conditions, str | Condition) else list(conditions)
         found = [Condition.parse(one) if isinstance(one, str) else one for one in several]
         if not found:
             raise InputError("There is no condition to predict.")
         return tuple(dict.fromkeys(found))
 
-    def _in(self, contexts: Sequence[str] | None) -> tuple[str, ...]:
+    def chosen_contexts(self, contexts: Sequence[str] | None) -> tuple[str, ...]:
+        """Give the contexts asked for, or all.
+
+        Raises
+        ------
+        InputError
+            The model has no control cells of one.
+        """
         asked = self.contexts if contexts is None else tuple([contexts] if isinstance(contexts, str) else contexts)
         unknown = [context for context in asked if context not in self.controls]
         if unknown or not asked:

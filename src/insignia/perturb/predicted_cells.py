@@ -15,7 +15,7 @@ from insignia.perturb.contract import Effect
 if TYPE_CHECKING:
     from insignia.perturb.model import PerturbationModel
 
-__all__ = ["CELLS_FORMAT", "mean_table", "predicted_cells"]
+__all__ = ["CELLS_FORMAT", "answered", "mean_table", "predicted_cells"]
 
 CELLS_FORMAT: Final = "insignia predicted cells 1"
 MEANS_FORMAT: Final = "insignia predicted means 1"
@@ -34,7 +34,7 @@ def predicted_cells(
     for context in contexts:
         source, names = _sources(model, context, n_cells, seed)
         for condition in conditions:
-            effect = _answered(model, condition, context)
+            effect = answered(model, condition, context)
             made = model.predictor.cells(condition, context, source, rng=np.random.default_rng(seed))
             cells.append(np.asarray(made, dtype=np.float32))
             deltas.append(cells[-1] - source)
@@ -51,7 +51,7 @@ def mean_table(model: "PerturbationModel", conditions: Sequence[Condition], cont
     for context in contexts:
         level = np.asarray(model.controls[context].expression.mean(axis=0, dtype=np.float64)).ravel()
         for condition in conditions:
-            effects.append(_answered(model, condition, context))
+            effects.append(answered(model, condition, context))
             means.append(np.maximum(level + effects[-1].delta, 0))
             obs.append(_obs(condition, context, effects[-1], [""]).drop(columns=keys.SOURCE_CELL))
     table = pd.concat(obs, ignore_index=True)
@@ -71,7 +71,14 @@ def _sources(model: "PerturbationModel", context: str, n_cells: int, seed: int) 
     return np.asarray(kept.expression[rows].toarray(), dtype=np.float32), [kept.names[row] for row in rows]
 
 
-def _answered(model: "PerturbationModel", condition: Condition, context: str) -> Effect:
+def answered(model: "PerturbationModel", condition: Condition, context: str) -> Effect:
+    """Predict an effect, and refuse where there is no answer.
+
+    Raises
+    ------
+    InputError
+        The predictor has no answer for the condition.
+    """
     effect = model.predictor.effect(condition, context)
     if effect.status == "none":
         raise InputError(

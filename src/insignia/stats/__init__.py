@@ -7,7 +7,7 @@ from insignia.stats.differential import Moments, moments, welch_test
 from insignia.stats.distances import energy_distance, energy_distance_sq, mmd_rbf
 from insignia.stats.effect_sizes import Effect, group_effect
 from insignia.stats.hits import cutoff, rules
-from insignia.stats.intervals import coverage_by_bin, interval_coverage
+from insignia.stats.intervals import conformal_width, coverage_by_bin, interval_coverage
 from insignia.stats.meta_analysis import MetaAnalysis, meta_analysis
 from insignia.stats.metrics import auroc
 from insignia.stats.multiple import benjamini_hochberg
@@ -27,6 +27,7 @@ __all__ = [
     "benjamini_hochberg",
     "beta_binomial",
     "column_correlation",
+    "conformal_width",
     "coverage_by_bin",
     "cutoff",
     "energy_distance",

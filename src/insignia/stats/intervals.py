@@ -7,7 +7,7 @@ import pandas as pd
 
 from insignia.core.errors import InputError
 
-__all__ = ["coverage_by_bin", "interval_coverage"]
+__all__ = ["conformal_width", "coverage_by_bin", "interval_coverage"]
 
 
 def interval_coverage(lower: np.ndarray, upper: np.ndarray, measured: np.ndarray) -> tuple[float, float]:
@@ -66,3 +66,18 @@ def coverage_by_bin(
                 }
             )
     return pd.DataFrame(rows, columns=["from", "to", "rows", "coverage", "width"])
+
+
+def conformal_width(errors: np.ndarray, *, level: float = 0.9) -> float:
+    """Half width of an interval that holds a new value with at least this probability, from errors of like values.
+
+    Split conformal prediction: the ``ceil((n + 1) level)``-th smallest absolute error; NaN where there are too few
+    errors to promise it.
+
+    References
+    ----------
+    Vovk et al. 2005, doi:10.1007/b106715
+    """
+    sizes = np.sort(np.abs(np.asarray(errors, dtype=np.float64)))
+    place = int(np.ceil((sizes.size + 1) * level))
+    return float(sizes[place - 1]) if 0 < place <= sizes.size else float("nan")

@@ -73,8 +73,8 @@ class Flow(Predictor):
             return Effect(np.zeros(self._effects.delta.shape[1]))
         raw = np.array([self._raw(member, condition, context) for member in self._members])
         mixed = np.array([self._mix(condition, context, delta) for delta in raw])
-        sd = mixed.std(axis=0) if len(mixed) > 1 else None
-        return Effect(mixed.mean(axis=0), sd=sd, facts=self.trust.to_dict() | self._facts(condition))
+        members = mixed if len(mixed) > 1 else None
+        return Effect(mixed.mean(axis=0), members=members, facts=self.trust.to_dict() | self._facts(condition))
 
     def cells(
         self,

@@ -1,0 +1,162 @@
+"""Which perturbations are predicted to move cells towards or away from a signature."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
+from typing import Any, get_args
+
+import numpy as np
+import pandas as pd
+
+from insignia.core import keys
+from insignia.core.errors import GeneMatchError, InputError
+from insignia.data.condition import Condition
+from insignia.data.perturbation import PerturbationData
+from insignia.data.perturbation_splits import parse_unit
+from insignia.genes import GeneVocabulary, Signature, normaliser
+from insignia.genes import signature as to_signature
+from insignia.perturb.effects import GroupEffects, group_effects
+from insignia.perturb.model import PerturbationModel
+from insignia.perturb.predicted_cells import answered
+from insignia.perturb.signature_ranking import Direction, SignatureRanking, made_ranking
+
+__all__ = ["rank"]
+
+
+def rank(
+    model: PerturbationModel,
+    signature: str | Signature | Sequence[str] | Mapping[str, float],
+    conditions: Sequence[str | Condition] | None = None,
+    *,
+    direction: Direction = "towards",
+    contexts: Sequence[str] | None = None,
+    pairs_of_best: int = 0,
+    baselines: Mapping[str, PerturbationModel] | None = None,
+    measured: PerturbationData | None = None,
+    min_coverage: float = 0.5,
+) -> SignatureRanking:
+    r"""Rank perturbations by the predicted change of a signature.
+
+    The change is :math:`\sum w \delta / \sum |w|` over the signature's genes that the screen measured, where
+    :math:`\delta` is the predicted change of mean log expression: the change of what `tl.score` gives on predicted
+    cells, before values below 0 are cut.
+
+    Parameters
+    ----------
+    model
+        A fitted predictor.
+    signature
+        Name of a bundled signature, a gene list, a mapping of genes to weights, or a `Signature`.
+    conditions
+        Perturbations to rank, e.g. ``["KLF1", "KLF1+MAP2K6"]``, also of genes that were never perturbed where the
+        predictor answers for them; `None` takes the single ones that the model learned from.
+    direction
+        What comes first: the largest rise (``"towards"``) or the largest fall (``"away"``).
+    contexts
+        `None` takes all of the model.
+    pairs_of_best
+        Also rank all pairs among this many best single perturbations of each context.
+    baselines
+        Other fitted models by name, whose changes stand beside; a good ranking beats them on what was measured.
+    measured
+        A screen, e.g. the whole one of which the model saw a part: its changes stand beside the predicted ones, and
+        the errors on groups that the model did not learn from give intervals and the accuracy.
+    min_coverage
+        Share of the signature's genes below which it is refused.
+
+    Raises
+    ------
+    GeneMatchError
+        The screen measured less than `min_coverage` of the signature's genes, or a predictor refuses a gene.
+    InputError
+        A condition has no answer, a baseline predicts other genes, or an argument is not one of its choices.
+    """
+    if direction not in get_args(Direction):
+        raise InputError(f"direction is one of {', '.join(get_args(Direction))}, not {direction!r}.")
+    made = to_signature(signature)
+    weights, coverage = _weights(model, made, min_coverage)
+    others = dict(baselines or {})
+    for name, other in others.items():
+        if other.genes != model.genes:
+            raise InputError(f"The baseline {name!r} predicts other genes than the model. Fit both on one screen.")
+    effects = None if measured is None else group_effects(measured.with_genes(model.genes))
+    asked = _learned_singles(model) if conditions is None else model.parse_conditions(conditions)
+    scorer = _Scorer(model, others, effects, weights, sign=1 if direction == "towards" else -1)
+    tables = []
+    for context in model.chosen_contexts(contexts):
+        rows = scorer.rows(asked, context)
+        if pairs_of_best:
+            pairs = _pairs_of_best(rows, pairs_of_best, is_rise=direction == "towards")
+            rows = pd.concat([rows, scorer.rows([pair for pair in pairs if pair not in asked], context)])
+        tables.append(rows)
+    return made_ranking(made.name, direction, pd.concat(tables, ignore_index=True), list(others), coverage)
+
+
+def _weights(model: PerturbationModel, signature: Signature, min_coverage: float) -> tuple[np.ndarray, float]:
+    """Weights of all measured genes, which add up to 1 in magnitude."""
+    match = signature.match(GeneVocabulary(np.array(model.genes, dtype=object)))
+    if match.coverage < min_coverage or not match.n_found:
+        raise GeneMatchError(
+            f"{match.summary(signature.name)}. That is below min_coverage={min_coverage:.0%} of what the screen "
+            "measured; lower it to rank all the same, or keep more genes of the screen."
+        )
+    found = signature.weight_array[match.found]
+    weights = np.zeros(len(model.genes))
+    np.add.at(weights, match.index[match.found], found / normaliser(found))
+    return weights, match.coverage
+
+
+def _learned_singles(model: PerturbationModel) -> tuple[Condition, ...]:
+    learned = {parse_unit(unit)[0] for unit in model.about["trained"]}
+    singles = sorted((one for one in learned if len(one.perturbations) == 1), key=str)
+    if not singles:
+        raise InputError("The model learned from no single perturbation. Name the conditions to rank.")
+    return tuple(singles)
+
+
+def _pairs_of_best(rows: pd.DataFrame, number: int, *, is_rise: bool) -> list[Condition]:
+    """Pairs among the best single perturbations, of different genes."""
+    singles = rows[rows["sum_of_singles"].isna()].sort_values("change", ascending=not is_rise)
+    best = [Condition.parse(text).perturbations[0] for text in singles["condition"].head(number)]
+    return [Condition(pair) for pair in combinations(best, 2) if pair[0].gene != pair[1].gene]
+
+
+@dataclass(frozen=True, eq=False)
+class _Scorer:
+    """Gives the rows of the table for some conditions in a context."""
+
+    model: PerturbationModel
+    others: Mapping[str, PerturbationModel]
+    effects: GroupEffects | None
+    weights: np.ndarray
+    sign: int
+
+    @cached_property
+    def learned(self) -> set[tuple[Condition, str | None]]:
+        """Groups that the model learned from."""
+        return {parse_unit(unit) for unit in self.model.about["trained"]}
+
+    def rows(self, conditions: Sequence[Condition], context: str) -> pd.DataFrame:
+        return pd.DataFrame([self._row(condition, context) for condition in conditions])
+
+    def _row(self, condition: Condition, context: str) -> dict[str, Any]:
+        effect = answered(self.model, condition, context)
+        alone = [self._change(self.model, one, context) for one in condition.singles]
+        is_pair = len(alone) > 1
+        known = None if self.effects is None else self.effects.measured(condition, context)
+        return {
+            "condition": str(condition),
+            "context": context,
+            "change": float(effect.delta @ self.weights),
+            "sd": np.nan if effect.members is None else float((effect.members @ self.weights).std()),
+            "status": effect.status,
+            "learned": (condition, context) in self.learned,
+            keys.EMBEDDING_DISTANCE: (effect.facts or {}).get(keys.EMBEDDING_DISTANCE, np.nan),
+            "measured": np.nan if known is None else float(known @ self.weights),
+            "best_single": self.sign * max(self.sign * one for one in alone) if is_pair else np.nan,
+            "sum_of_singles": sum(alone) if is_pair else np.nan,
+        } | {name: self._change(other, condition, context) for name, other in self.others.items()}
+
+    def _change(self, model: PerturbationModel, condition: Condition, context: str) -> float:
+        return float(model.effect(condition, context).delta @ self.weights)

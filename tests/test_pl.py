@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from insignia import pl
 from insignia.core import keys
 from insignia.core.errors import GeneMatchError, InputError, MissingMetadata
+from tests.report.contribution_tables import contributions
 from tests.report.perturb_tables import program_effects, programs, summary, view
 from tests.report.sample_tables import attributed_cells, sample_table
 from tests.report.stacks import imputed, simulated
@@ -17,7 +18,17 @@ TABLE = sample_table({"a": [0.1, 0.2, 0.3], "b": [0.3, 0.3, 0.4]})
 STRATA = sample_table({("a", "T"): [0.1, 0.2, 0.3], ("b", "T"): [0.3, 0.3, 0.4]}, stratum="cell_type")
 STACK = simulated(2)
 IMPUTED = imputed(STACK, all_sections=True)
-FIGURES = ("cells", "effects", "gene_maps", "prediction_scores", "program_map", "scoreboard", "stack", "top_genes")
+FIGURES = (
+    "attribution_dots",
+    "cells",
+    "effects",
+    "gene_maps",
+    "prediction_scores",
+    "program_map",
+    "scoreboard",
+    "stack",
+    "top_genes",
+)
 
 
 class Board:
@@ -31,6 +42,8 @@ DRAW = {
     "samples": lambda **options: pl.samples(TABLE, **options),
     "strata": lambda **options: pl.strata(STRATA, **options),
     "forest": lambda **options: pl.forest(TABLE.compare(reference="a"), **options),
+    "attribution_dots": lambda **options: pl.attribution_dots(attributed_cells(), ["G0-0", "G1-1"], **options),
+    "contributions": lambda **options: pl.contributions(contributions(), **options),
     "completeness": lambda **options: pl.completeness(attributed_cells(), **options),
     "cells": lambda **options: pl.cells(view(), **options),
     "effects": lambda **options: pl.effects(view(), **options),
@@ -81,7 +94,7 @@ def test_show_and_save(name, pyplot, tmp_path):
     assert sorted(file.name for file in tmp_path.iterdir()) == ["plot.pdf", "plot.png"]
 
 
-@pytest.mark.parametrize("name", ["completeness", "samples", "stack_3d", "strata"])
+@pytest.mark.parametrize("name", ["completeness", "contributions", "samples", "stack_3d", "strata"])
 def test_they_draw_on_given_axes(name, pyplot):
     axes = Figure().subplots(1, 2)
     assert DRAW[name](ax=axes[1]) is axes[1]

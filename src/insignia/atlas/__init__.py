@@ -5,6 +5,7 @@ from insignia.atlas.calls import Hits
 from insignia.atlas.comparison import Comparison
 from insignia.atlas.result import SearchResult, StudyCoverage
 from insignia.atlas.samples import SampleTable
+from insignia.atlas.screens.contributions import Contributions
 from insignia.atlas.store import Atlas
 
-__all__ = ["AddReport", "Atlas", "Comparison", "Hits", "SampleTable", "SearchResult", "StudyCoverage"]
+__all__ = ["AddReport", "Atlas", "Comparison", "Contributions", "Hits", "SampleTable", "SearchResult", "StudyCoverage"]

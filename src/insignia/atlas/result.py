@@ -1,10 +1,10 @@
 """The result of a search: a score for every cell, and what is needed to read it."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,11 @@ from insignia.core import keys
 from insignia.core.errors import CoverageWarning, InputError
 from insignia.data import standardise_obs
 from insignia.genes import GeneMatch, Signature
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+    from insignia.atlas.screens.contributions import Contributions, Unit
 
 __all__ = ["SearchResult", "StudyCoverage"]
 
@@ -129,6 +134,44 @@ class SearchResult:
             The atlas has no column `within`.
         """
         return Hits.of(self, Cutoffs.of(self, rule, params, within=within, reference=reference))
+
+    def contributions(self, by: str | Sequence[str] = keys.DISEASE, *, unit: "Unit" = "donor") -> "Contributions":
+        """Say how much each gene adds to the mean score of groups of cells.
+
+        A gene of weight w and attribution a adds w a / d to the score of a cell, where d is what the scores of its
+        study are divided by. Contributions of a group add up to its mean score, and a gene that a study did not
+        measure adds nothing there.
+
+        Parameters
+        ----------
+        by
+            Metadata column or columns that form groups.
+        unit
+            ``"donor"`` averages over the donors of a group, each with one voice (donors called "pooled" or "unknown"
+            are left out); ``"cell"`` over its cells.
+
+        Raises
+        ------
+        MissingMetadata
+            The atlas has no such column.
+        InputError
+            No group has a scored cell of a known donor.
+        """
+        from insignia.atlas.screens.contributions import group_contributions
+
+        return group_contributions(self, by, unit=unit)
+
+    def cell_contributions(self) -> "tuple[csr_matrix, tuple[str, ...]]":
+        """Say how much each gene adds to the score of each cell.
+
+        Returns
+        -------
+        Contributions, float32 (cells, found genes), whose rows add up to the scores, and the genes as the atlas calls
+        them. Rows of cells without a score are empty.
+        """
+        from insignia.atlas.screens.contributions import cell_contributions
+
+        return cell_contributions(self)
 
     def to_obs(
         self,

@@ -1,13 +1,16 @@
 """Plots: figures of what the tools found, drawn like those of scanpy."""
 
 from insignia.pl.atlas import forest, samples, strata
-from insignia.pl.attribution import completeness, top_genes
+from insignia.pl.attribution import attribution_dots, completeness, top_genes
 from insignia.pl.perturb import cells, effects, prediction_scores, program_map
+from insignia.pl.screens import contributions
 from insignia.pl.spatial import gene_maps, scoreboard, stack, stack_3d
 
 __all__ = [
+    "attribution_dots",
     "cells",
     "completeness",
+    "contributions",
     "effects",
     "forest",
     "gene_maps",

@@ -1,5 +1,6 @@
 """Figures of attributed cells."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,9 +12,59 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from insignia.atlas import Contributions
     from insignia.data import InputSpace
+    from insignia.genes import Signature
 
-__all__ = ["completeness", "top_genes"]
+__all__ = ["attribution_dots", "completeness", "top_genes"]
+
+
+def attribution_dots(
+    things: "AnnData | Contributions",
+    genes: "str | Signature | Sequence[str] | None" = None,
+    groupby: str = keys.CELL_TYPE,
+    *,
+    key: str = keys.ATTRIBUTION,
+    top: int | None = 30,
+    layer: str | None = None,
+    input_space: "InputSpace | None" = None,
+    show: bool = False,
+    save: str | Path | None = None,
+) -> "Figure | None":
+    """Draw the attribution of genes in groups of cells beside their expression, as dots.
+
+    Parameters
+    ----------
+    things, genes, groupby, key, top, layer, input_space
+        As for `insignia.report.attribution_dots_figure`.
+    show, save
+        As for `samples`.
+
+    Returns
+    -------
+    The figure, unless `show`.
+
+    Raises
+    ------
+    MissingMetadata
+        The cells have no such column, or were not attributed.
+    GeneMatchError
+        None of the genes is there.
+    """
+    from insignia.report import attribution_dots_figure
+
+    return new_figure(
+        attribution_dots_figure,
+        things,
+        genes,
+        groupby,
+        key=key,
+        top=top,
+        layer=layer,
+        input_space=input_space,
+        show=show,
+        save=save,
+    )
 
 
 def completeness(

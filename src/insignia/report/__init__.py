@@ -2,10 +2,11 @@
 
 from insignia.report.answers import answer
 from insignia.report.atlas_figures import samples_figure
-from insignia.report.attribution_figures import top_genes_figure
+from insignia.report.attribution_figures import attribution_dots_figure, top_genes_figure
 from insignia.report.cell_figures import cells_figure
 from insignia.report.comparison_part import verdict
 from insignia.report.completeness_figures import completeness_figure
+from insignia.report.contribution_figures import contributions_figure
 from insignia.report.effect_figures import effects_figure
 from insignia.report.forest_figures import forest_figure
 from insignia.report.gene_map_figures import gene_maps_figure
@@ -33,8 +34,10 @@ __all__ = [
     "Section",
     "Table",
     "answer",
+    "attribution_dots_figure",
     "cells_figure",
     "completeness_figure",
+    "contributions_figure",
     "effects_figure",
     "forest_figure",
     "gene_maps_figure",

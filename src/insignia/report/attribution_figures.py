@@ -1,36 +1,130 @@
-"""Figure of the top genes of each group of cells: attribution beside expression."""
+"""Figures of genes in groups of cells: attribution beside expression."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from insignia.core import keys
-from insignia.core.errors import InputError, MissingMetadata
-from insignia.report import style
+from insignia.core.errors import GeneMatchError, InputError, MissingMetadata
+from insignia.report.dot_panels import DotPanel, attribution_panel, cell_panels, draw_panels
 
 if TYPE_CHECKING:
     from anndata import AnnData
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from insignia.atlas import Contributions
     from insignia.data import InputSpace
+    from insignia.genes import GeneVocabulary, Signature
 
-__all__ = ["top_genes_figure"]
-
-_LARGEST_DOT: Final = 70.0
-_KEYS_WIDTH, _KEYS_HEIGHT = 1.55, 2.8
+__all__ = ["attribution_dots_figure", "top_genes_figure"]
 
 
-@dataclass(frozen=True, eq=False)
-class _Panel:
-    """Mean of each gene in each group and fraction of cells with any, (genes, groups) each."""
+def attribution_dots_figure(
+    things: "AnnData | Contributions",
+    genes: "str | Signature | Sequence[str] | None" = None,
+    groupby: str = keys.CELL_TYPE,
+    *,
+    key: str = keys.ATTRIBUTION,
+    top: int | None = 30,
+    layer: str | None = None,
+    input_space: "InputSpace | None" = None,
+    figure: "Figure | None" = None,
+) -> "Figure":
+    """Draw the attribution of genes in groups of cells beside their expression, as dots.
 
-    title: str
-    unit: str
-    colours: str
-    means: np.ndarray
-    fractions: np.ndarray
+    Colour is the mean and the area of a dot the fraction of cells in which the value is not 0. Genes stand with the
+    group in which their attribution is highest, the strongest first. An atlas holds no expression, so that its
+    contributions make one panel; a cross stands where no study of the group measured the gene.
+
+    Parameters
+    ----------
+    things
+        Attributed cells, or what `SearchResult.contributions` gave.
+    genes
+        Name of a bundled signature, a `Signature` or a list of genes; `None` takes all genes of contributions.
+    groupby
+        The `obs` column of groups, for cells.
+    key
+        Name of the attribution layer, for cells.
+    top
+        Genes to show, those with the highest mean attribution in any group; `None` shows all.
+    layer, input_space
+        Where expression is, as for `top_genes_figure`.
+    figure
+        An empty figure to draw in, which is resized; `None` makes one.
+
+    Raises
+    ------
+    MissingMetadata
+        The cells have no such column, or were not attributed.
+    GeneMatchError
+        None of the genes is there.
+    InputError
+        Genes must be named for cells, or `top` is below 1.
+    """
+    if top is not None and top < 1:
+        raise InputError(f"top is how many genes to show, at least 1; found {top}.")
+    if hasattr(things, "obs"):
+        panels, names, groups = _dots_of_cells(things, genes, groupby, key, layer, input_space)
+    else:
+        panels, names, groups = _dots_of_groups(things, genes)
+    order, edges = _by_group(panels[0].means, top)
+    kept = [replace(panel, means=panel.means[order], fractions=panel.fractions[order]) for panel in panels]
+    return draw_panels(kept, [names[k] for k in order], groups, edges=edges, figure=figure)
+
+
+def _dots_of_cells(
+    adata: "AnnData",
+    genes: "str | Signature | Sequence[str] | None",
+    groupby: str,
+    key: str,
+    layer: str | None,
+    input_space: "InputSpace | None",
+) -> tuple[list[DotPanel], list[str], list[str]]:
+    from insignia.genes import GeneVocabulary
+
+    if genes is None:
+        raise InputError("Name the genes to draw: a signature, or a list of genes.")
+    if groupby not in adata.obs:
+        raise MissingMetadata(f"adata.obs has no column {groupby!r}. It has {list(adata.obs)[:12]}.")
+    if key not in adata.layers:
+        raise MissingMetadata(f"adata has no layer {key!r} (layers: {list(adata.layers)}). Run ins.tl.attribute first.")
+    found = _found(genes, GeneVocabulary.from_var(adata.var))
+    names = [str(adata.var_names[k]) for k in found]
+    groups = sorted(map(str, adata.obs[groupby].dropna().unique()))
+    return cell_panels(adata, groupby, key, names, groups, layer=layer, input_space=input_space), names, groups
+
+
+def _dots_of_groups(
+    contributions: "Contributions", genes: "str | Signature | Sequence[str] | None"
+) -> tuple[list[DotPanel], list[str], list[str]]:
+    from insignia.genes import GeneVocabulary
+
+    names = list(contributions.genes)
+    kept = list(range(len(names))) if genes is None else _found(genes, GeneVocabulary.from_names(names))
+    panel = attribution_panel(contributions.attribution[:, kept].T, contributions.detection[:, kept].T)
+    return [panel], [names[k] for k in kept], contributions.labels
+
+
+def _found(genes: "str | Signature | Sequence[str]", vocabulary: "GeneVocabulary") -> list[int]:
+    from insignia.genes import signature
+
+    match = signature(genes).match(vocabulary)
+    if not match.n_found:
+        raise GeneMatchError(f"None of the {len(match.query):,} genes is there: {match.summary()}.")
+    return [int(k) for k in match.index[match.found]]
+
+
+def _by_group(means: np.ndarray, top: int | None) -> tuple[list[int], list[int]]:
+    """Order of the leading genes, by the group where each is highest, and the rows at which a new group starts."""
+    known = np.nan_to_num(means, nan=-np.inf)
+    # genes that nobody measured stand last
+    peak, group = known.max(axis=1), np.where(np.isnan(means).all(axis=1), means.shape[1], known.argmax(axis=1))
+    leading = np.argsort(-peak, kind="stable")[:top]
+    order = leading[np.lexsort((-peak[leading], group[leading]))]
+    return order.tolist(), (np.flatnonzero(np.diff(group[order])) + 1).tolist()
 
 
 def top_genes_figure(
@@ -76,25 +170,9 @@ def top_genes_figure(
     tops = _top_genes(ranked, n_genes)
     groups = list(tops)
     genes = [gene for own in tops.values() for gene in own]
-    panels = _panels(adata, groupby, ranked["params"]["layer"], genes, groups, layer, input_space)
-    names = [style.wrapped(group, 34, lines=1) for group in groups]
-    width = 0.6 + 0.075 * max(map(len, genes)) + 2 * max(1.05, 0.26 * len(groups)) + _KEYS_WIDTH
-    height = max(_KEYS_HEIGHT, 0.6 + 0.07 * max(map(len, names)) + 0.172 * len(genes))
-    if figure is None:
-        figure = style.new_figure(width, height)
-    figure.set_size_inches(width, height)
-    figure.set_layout_engine("constrained", rect=(0, 0, 1 - _KEYS_WIDTH / width, 1))
+    panels = cell_panels(adata, groupby, ranked["params"]["layer"], genes, groups, layer=layer, input_space=input_space)
     edges = np.cumsum([len(own) for own in tops.values()])[:-1].tolist()
-    axes = figure.subplots(1, 2, sharey=True)
-    for ax, panel in zip(axes, panels, strict=True):
-        _draw_panel(ax, panel, edges)
-        ax.set_xticks(range(len(groups)), names, rotation=90)
-    axes[0].set_yticks(range(len(genes)), [style.plain(gene) for gene in genes])
-    axes[0].set_ylim(len(genes) - 0.4, -0.6)
-    for ax in axes:
-        style.use_fonts(ax)
-    _draw_keys(figure, panels)
-    return figure
+    return draw_panels(panels, genes, groups, edges=edges, figure=figure)
 
 
 def _ranked(adata: "AnnData", groupby: str, key: str) -> Any:
@@ -128,96 +206,3 @@ def _top_genes(ranked: Any, n_genes: int) -> dict[str, list[str]]:
     if not seen:
         raise InputError("No gene has a higher attribution in one group than in the others; there is nothing to draw.")
     return tops
-
-
-def _panels(
-    adata: "AnnData",
-    groupby: str,
-    attributions: str,
-    genes: list[str],
-    groups: list[str],
-    layer: str | None,
-    input_space: "InputSpace | None",
-) -> list[_Panel]:
-    from scipy.sparse import csr_matrix, diags
-
-    from insignia.attribution import group_means
-    from insignia.data import Expression
-
-    columns = adata.var_names.get_indexer(genes)
-    labels = adata.obs[groupby]
-    scores = csr_matrix(adata.layers[attributions])[:, columns]
-    expression = Expression.from_adata(adata, layer=layer, input_space=input_space)
-    values = expression.block(0, expression.n_cells).matrix
-    if expression.space == "counts":
-        totals = np.asarray(values.sum(axis=1), dtype=np.float64).ravel()
-        values = csr_matrix(diags(1e4 / np.maximum(totals, 1.0)) @ values).log1p()
-    parts = [group_means(scores, labels, groups), group_means(csr_matrix(values[:, columns]), labels, groups)]
-    texts = [
-        ("Attribution", "mean, of 1,000 per cell", "YlOrRd"),
-        ("Expression", "mean log1p CP10k", "YlGnBu"),
-    ]
-    return [_Panel(*text, means.T, present.T) for text, (means, present) in zip(texts, parts, strict=True)]
-
-
-def _colours(panel: _Panel) -> Any:
-    """Map from a mean to a colour, from palest at 0; attributions, which are skewed, on a square-root scale."""
-    from matplotlib import colormaps
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import Normalize, PowerNorm
-
-    top = float(max(panel.means.max(), 1e-6))
-    norm = PowerNorm(0.5, 0, top) if panel.title == "Attribution" else Normalize(0, top)
-    return ScalarMappable(norm, colormaps[panel.colours])
-
-
-def _draw_panel(ax: "Axes", panel: _Panel, edges: list[int]) -> None:
-    colours = _colours(panel)
-    y, x = np.indices(panel.means.shape)
-    ax.scatter(
-        x.ravel(),
-        y.ravel(),
-        s=_LARGEST_DOT * panel.fractions.ravel(),
-        c=colours.to_rgba(panel.means.ravel()),
-        edgecolor="#9a9a9a",
-        linewidth=0.35,
-        zorder=3,
-    )
-    for edge in edges:
-        ax.axhline(edge - 0.5, color="#d5d5d5", linewidth=0.7, zorder=1)
-    ax.set_xlim(-0.6, panel.means.shape[1] - 0.4)
-    style.open_frame(ax, keep=("left", "bottom", "right", "top"))
-    for spine in ax.spines.values():
-        spine.set_linewidth(0.6)
-    ax.tick_params(length=0)
-    ax.set_title(panel.title, fontsize=style.TITLE, fontweight="bold", color=style.INK)
-
-
-def _draw_keys(figure: "Figure", panels: list[_Panel]) -> None:
-    """Colour bars and sizes of dots in the upper right corner, of the same size in every figure."""
-    from matplotlib.lines import Line2D
-
-    width, height = figure.get_size_inches()
-    left = (width - _KEYS_WIDTH + 0.15) / width
-    for place, panel in enumerate(panels):
-        bar = figure.add_axes((left, 1 - (0.6 + 0.72 * place) / height, 1.15 / width, 0.11 / height))
-        figure.colorbar(_colours(panel), cax=bar, orientation="horizontal")
-        bar.set_title(f"{panel.title}\n{panel.unit}", fontsize=style.SMALL, color=style.INK, loc="left", pad=3)
-        bar.tick_params(labelsize=style.SMALL - 0.5, length=2)
-    sizes = [0.1, 0.5, 1.0]
-    figure.legend(
-        [
-            Line2D([], [], marker="o", linewidth=0, color="#b0b0b0", markersize=np.sqrt(_LARGEST_DOT * size))
-            for size in sizes
-        ],
-        [style.percent(size) for size in sizes],
-        title="Cells with any",
-        title_fontsize=style.SMALL,
-        fontsize=style.SMALL,
-        frameon=False,
-        loc="upper left",
-        bbox_to_anchor=(left, 1 - 1.75 / height),
-        alignment="left",
-        borderaxespad=0,
-        borderpad=0,
-    )

@@ -1,0 +1,46 @@
+"""Figures of screens: what stands out among many signatures, and what each gene adds."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from insignia.pl.drawing import axes_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from insignia.atlas import Contributions
+
+__all__ = ["contributions"]
+
+
+def contributions(
+    found: "Contributions",
+    group: str | None = None,
+    *,
+    reference: str | None = None,
+    top: int = 20,
+    ax: "Axes | None" = None,
+    show: bool = False,
+    save: str | Path | None = None,
+) -> "Axes | None":
+    """Draw how much each gene adds to the mean score of a group, beside a reference.
+
+    Parameters
+    ----------
+    found, group, reference, top
+        As for `insignia.report.contributions_figure`.
+    ax, show, save
+        As for `samples`.
+
+    Returns
+    -------
+    The axes, unless `show`.
+
+    Raises
+    ------
+    InputError
+        There is no such group.
+    """
+    from insignia.report import contributions_figure
+
+    return axes_of(contributions_figure, found, ax=ax, show=show, save=save, group=group, reference=reference, top=top)

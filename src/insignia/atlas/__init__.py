@@ -2,10 +2,22 @@
 
 from insignia.atlas.add_report import AddReport
 from insignia.atlas.calls import Hits
+from insignia.atlas.cell_filters import CellFilters, FilterStep
 from insignia.atlas.comparison import Comparison
 from insignia.atlas.result import SearchResult, StudyCoverage
 from insignia.atlas.samples import SampleTable
 from insignia.atlas.screens.contributions import Contributions
 from insignia.atlas.store import Atlas
 
-__all__ = ["AddReport", "Atlas", "Comparison", "Contributions", "Hits", "SampleTable", "SearchResult", "StudyCoverage"]
+__all__ = [
+    "AddReport",
+    "Atlas",
+    "CellFilters",
+    "Comparison",
+    "Contributions",
+    "FilterStep",
+    "Hits",
+    "SampleTable",
+    "SearchResult",
+    "StudyCoverage",
+]

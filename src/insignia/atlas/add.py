@@ -16,6 +16,7 @@ from insignia.atlas.writer import SegmentWriter, block_starts, count_genes, writ
 from insignia.core.errors import AtlasError
 from insignia.core.files import atomic_folder, sha256_array
 from insignia.core.progress import progress
+from insignia.data import MetadataMap
 
 __all__ = ["add_sources"]
 
@@ -28,6 +29,7 @@ def add_sources(
     columns: Mapping[str, str] | None = None,
     constants: Mapping[str, str] | None = None,
     extra: Sequence[str] = (),
+    mapping: MetadataMap | None = None,
     max_cells_per_segment: int = MAX_CELLS_PER_SEGMENT,
     show: bool | None = None,
 ) -> tuple[Manifest, AddReport]:
@@ -40,7 +42,13 @@ def add_sources(
     """
     began = time.perf_counter()
     plan = plan_addition(
-        manifest, sources, columns=columns, constants=constants, extra=extra, max_cells=max_cells_per_segment
+        manifest,
+        sources,
+        columns=columns,
+        constants=constants,
+        extra=extra,
+        max_cells=max_cells_per_segment,
+        mapping=mapping,
     )
     with progress("adding cells", 2 * plan.n_cells, show=show) as advance:
         counts = count_genes(plan, manifest.genes.count, advance)

@@ -125,6 +125,7 @@ class Hits:
             "agg": self.result.agg,
             "where": self.result.where,
             "min_coverage": self.result.min_coverage,
+            "filters": [step._asdict() for step in self.result.filters],
             "rule": self.rule,
             "params": dict(self.params),
             "cutoff": self.cutoffs.text(),

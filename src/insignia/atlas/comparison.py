@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -10,15 +10,13 @@ import pandas as pd
 from insignia.atlas.group_tests import group_tests, studies_with_both
 from insignia.core import keys
 from insignia.core.errors import InputError
+from insignia.data import SEPARATOR
 from insignia.stats import benjamini_hochberg, group_effect
 
 if TYPE_CHECKING:
     from insignia.atlas.samples import SampleTable
 
 __all__ = ["Comparison", "compare"]
-
-SEPARATOR: Final = " || "
-"""Between the labels of a donor who belongs to several groups, as in CELLxGENE."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +141,12 @@ def compare(
                 "p": outcome.p,
                 "smallest_p": outcome.smallest_p,
                 "testable": testable,
-                "note": "; ".join(_notes(members, is_case, both, outcome.notes, outcome.smallest_p, alpha)),
+                "note": "; ".join(
+                    [
+                        *_notes(members, is_case, both, outcome.notes, outcome.smallest_p, alpha),
+                        *_in_several(members[by], is_case),
+                    ]
+                ),
             }
         )
     table = pd.DataFrame(rows, columns=None if rows else ["group", "stratum", "p", "testable", "shift"])
@@ -208,6 +211,12 @@ def _notes(
         yield "all cases from one study"
     elif 0 < (studies := units[keys.STUDY][both].nunique()) < units[keys.STUDY][is_case].nunique():
         yield f"{studies} of {units[keys.STUDY][is_case].nunique()} studies have both groups"
+
+
+def _in_several(labels: pd.Series, is_case: np.ndarray) -> Iterator[str]:
+    """Say how many cases are cases of other groups too."""
+    if several := int(labels[is_case].str.contains(SEPARATOR, regex=False).sum()):
+        yield f"{several} of the donors belong to several groups and count in each"
 
 
 def _permuted(units: pd.DataFrame, is_case: np.ndarray, n: int, rng: np.random.Generator) -> float:

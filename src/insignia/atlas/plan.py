@@ -13,7 +13,7 @@ from insignia.atlas.segment import PanelRange
 from insignia.atlas.sources import Source
 from insignia.core import keys
 from insignia.core.errors import AtlasMismatch, DuplicateNames, DuplicateStudy, InputError, MissingMetadata
-from insignia.data import Attributed, standardise_obs
+from insignia.data import Attributed, MetadataMap, standardise_obs
 
 __all__ = ["Plan", "SegmentPlan", "plan_addition"]
 
@@ -61,6 +61,7 @@ def plan_addition(
     constants: Mapping[str, str] | None,
     extra: Sequence[str],
     max_cells: int,
+    mapping: MetadataMap | None = None,
 ) -> Plan:
     """Check the sources against the atlas and each other, and give every cell its place.
 
@@ -79,14 +80,15 @@ def plan_addition(
     for source in sources:
         with source.opened() as cells:
             _check_record(manifest, cells, source.name)
-            frames.append(_metadata(cells.obs, source, columns, constants, extra))
+            frames.append(_metadata(cells.obs, source, columns, constants, extra, mapping or MetadataMap()))
             measured.append(np.asarray(cells.measured, dtype=bool))
     origins = tuple(source.origin() for source in sources)
     obs = pd.concat(frames, ignore_index=True)
     if not len(obs):
         raise InputError("There is nothing to add: the sources hold no cells.")
     _check_studies(manifest, obs, origins)
-    kinds = _check_columns(manifest, obs, extra)
+    kept = [str(name) for name in obs if name not in (*keys.METADATA, GAP_COLUMN, SUM_COLUMN)]
+    kinds = _check_columns(manifest, obs, kept)
 
     study, names = pd.factorize(obs[keys.STUDY])
     panel = _panels(study, measured, [len(frame) for frame in frames])
@@ -169,10 +171,11 @@ def _metadata(
     columns: Mapping[str, str] | None,
     constants: Mapping[str, str] | None,
     extra: Sequence[str],
+    mapping: MetadataMap,
 ) -> pd.DataFrame:
     name = source.name
     try:
-        obs = standardise_obs(given, columns=columns, constants=constants).reset_index(drop=True)
+        obs = standardise_obs(given, columns=columns, constants=constants, mapping=mapping).reset_index(drop=True)
     except InputError as error:
         error.add_note(f"While reading {name}.")
         raise
@@ -185,8 +188,14 @@ def _metadata(
     taken = [column for column in extra if column in obs]
     if taken:
         raise InputError(f"The extra column {taken[0]!r} is one that every atlas has; rename it in obs first.")
-    for column in extra:
-        obs[column] = given[column].to_numpy()
+    kept = {
+        **{ours: theirs for theirs, ours in mapping.extra.items() if theirs in given},
+        **{one: one for one in extra},
+    }
+    for ours, theirs in kept.items():
+        # nullable, so that truth values stay what they are beside sources that lack the column
+        is_bool = pd.api.types.is_bool_dtype(given[theirs])
+        obs[ours] = pd.array(given[theirs].to_numpy(), dtype="boolean") if is_bool else given[theirs].to_numpy()
     return obs
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 from anndata import AnnData
 
 from insignia.atlas.calls import Hits
+from insignia.atlas.cell_filters import FilterStep
 from insignia.atlas.cutoffs import Cutoffs
 from insignia.atlas.snapshot import Snapshot
 from insignia.core import keys
@@ -56,6 +57,8 @@ class SearchResult:
         Coverage of the signature, study by study; see `coverage`.
     spans
         Cells that follow each other and share a coverage: how many, and what it is.
+    filters
+        What each named filter dropped; see `filter_table`.
     """
 
     signature: Signature
@@ -68,6 +71,7 @@ class SearchResult:
     rows: np.ndarray | None = field(repr=False)
     studies: tuple[StudyCoverage, ...] = field(repr=False)
     spans: tuple[tuple[int, float], ...] = field(repr=False)
+    filters: tuple[FilterStep, ...] = field(default=(), repr=False)
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -96,6 +100,15 @@ class SearchResult:
         frame = pd.DataFrame(list(self.studies), columns=list(StudyCoverage._fields))
         frame.insert(4, "scored", frame["reason"] == "")
         return frame
+
+    @cached_property
+    def filter_table(self) -> pd.DataFrame:
+        """One row for each named filter, in the order applied.
+
+        Columns ``name``, ``expression``, and in cells ``before``, ``dropped``, ``unknown`` (those of the dropped whose
+        value is missing), ``after``.
+        """
+        return pd.DataFrame(list(self.filters), columns=list(FilterStep._fields))
 
     @cached_property
     def cell_coverage(self) -> np.ndarray:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from insignia.core import keys
 from insignia.core.errors import InputError, MissingMetadata
+from insignia.data import SEPARATOR, join_labels
 
 if TYPE_CHECKING:
     from insignia.atlas.calls import Hits
@@ -169,6 +170,10 @@ def sample_table(hits: "Hits", *, stratum: str | None, min_cells: int) -> Sample
         raise MissingMetadata(f"The atlas has no column {stratum!r} to split samples by. It has {', '.join(known)}.")
     cells = result.metadata(list(dict.fromkeys([*_UNIT[:-1], stratum or keys.STUDY])))
     scored = hits.is_called
+    spelt = {text: join_labels(str(text)) for text in cells[keys.DISEASE].unique()}
+    if any(new != text for text, new in spelt.items()):
+        # an older version wrote the atlas; a set of diseases has one spelling now
+        cells[keys.DISEASE] = cells[keys.DISEASE].astype(object).map(spelt)
     parts = cells[_UNIT[:-1]].assign(
         stratum="all" if stratum is None else _as_text(cells[stratum]),
         cells=scored,
@@ -212,4 +217,4 @@ def _reason(row: Any, min_cells: int) -> str:
 
 
 def _listed(names: pd.Series) -> str:
-    return " || ".join(dict.fromkeys(names))
+    return SEPARATOR.join(dict.fromkeys(names))

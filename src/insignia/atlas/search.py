@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
+from insignia.atlas.cell_filters import CellFilters, apply_filters
 from insignia.atlas.filters import select
 from insignia.atlas.result import SearchResult, StudyCoverage
 from insignia.atlas.scan import Scan, scan
@@ -54,6 +55,7 @@ def search(
     where: str | None,
     agg: Agg,
     min_coverage: float,
+    filters: CellFilters | None = None,
 ) -> SearchResult:
     """Score a signature in the cells of an atlas; see `Atlas.search`."""
     if not 0 <= min_coverage <= 1:
@@ -61,7 +63,7 @@ def search(
     wanted = signature(thing)
     match = wanted.match(snapshot.genes)
     query = _query(wanted, match, agg, min_coverage)
-    rows = None if where is None else select(snapshot, where)
+    rows, steps = apply_filters(snapshot, None if where is None else select(snapshot, where), filters)
     scans = scan(snapshot, query.positions, query.weights, rows)
     scores = np.empty(snapshot.manifest.cells if rows is None else rows.size, dtype=np.float32)
     coverage, spans = _divide(query, scans, scores)
@@ -77,6 +79,7 @@ def search(
         rows=rows,
         studies=tuple(coverage),
         spans=tuple(spans),
+        filters=steps,
     )
 
 

@@ -15,12 +15,13 @@ from insignia.atlas.sources import Sources, find_sources
 from insignia.core import keys
 from insignia.core.errors import AtlasError, AtlasMismatch, InputError
 from insignia.core.files import atomic_folder
-from insignia.data import AttributionRecord
+from insignia.data import AttributionRecord, MetadataMap, metadata_map
 from insignia.genes import GeneMatch, GeneVocabulary, Signature
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
+    from insignia.atlas.cell_filters import CellFilters
     from insignia.atlas.search import Agg
 
 __all__ = ["Atlas"]
@@ -144,6 +145,7 @@ class Atlas:
         columns: Mapping[str, str] | None = None,
         constants: Mapping[str, str] | None = None,
         extra: Sequence[str] = (),
+        mapping: MetadataMap | str | Path | None = None,
         key: str = keys.ATTRIBUTION,
         max_cells_per_segment: int = MAX_CELLS_PER_SEGMENT,
         progress: bool | None = None,
@@ -159,6 +161,9 @@ class Atlas:
             Where the metadata stand, as for `insignia.data.standardise_obs`.
         extra
             Further `obs` columns to keep, so that `where` and strata can use them.
+        mapping
+            How the source names columns and values: a `MetadataMap`, its file, or ``"cellxgene"`` or
+            ``"scimilarity"``. What `columns` and `constants` say wins; the extra columns that it names are kept.
         key
             Name of the attribution layer.
         max_cells_per_segment
@@ -190,6 +195,7 @@ class Atlas:
             columns=columns,
             constants=constants,
             extra=extra,
+            mapping=metadata_map(mapping),
             max_cells_per_segment=max_cells_per_segment,
             show=progress,
         )
@@ -209,6 +215,7 @@ class Atlas:
         where: str | None = None,
         agg: "Agg" = "mean",
         min_coverage: float = 0.5,
+        filters: "CellFilters | None" = None,
     ) -> SearchResult:
         """Score a signature in every cell, or in those that `where` chooses.
 
@@ -225,6 +232,9 @@ class Atlas:
         min_coverage
             Studies that measured a smaller fraction of the signature's genes get no score (NaN), with a warning
             that names them.
+        filters
+            Quality and in-vivo rules with names, e.g. ``CellFilters(min_genes=500, in_vivo=True)``; the result says
+            how many cells each dropped.
 
         Raises
         ------
@@ -243,7 +253,7 @@ class Atlas:
         """
         from insignia.atlas.search import search
 
-        return search(self._snapshot, signature, where=where, agg=agg, min_coverage=min_coverage)
+        return search(self._snapshot, signature, where=where, agg=agg, min_coverage=min_coverage, filters=filters)
 
     def gene_matrix(
         self, genes: Sequence[str] | Signature, *, where: str | None = None

@@ -50,6 +50,10 @@ def add(
         list[str] | None, typer.Option(help="One value for all cells, e.g. study=GSE1. Repeatable.")
     ] = None,
     extra: Annotated[list[str] | None, typer.Option(help="Further obs column to keep. Repeatable.")] = None,
+    mapping: Annotated[
+        str | None,
+        typer.Option(help="Mapping of columns and values: a .toml or .csv file, or cellxgene or scimilarity."),
+    ] = None,
     layer: Annotated[str | None, typer.Option(help="Layer with counts or log1p of raw cells; X by default.")] = None,
     device: DeviceOption = "auto",
     as_json: JsonFlag = False,
@@ -65,6 +69,7 @@ def add(
         columns=pairs(column, "--column"),
         constants=pairs(constant, "--constant"),
         extra=extra or (),
+        mapping=mapping,
         layer=layer,
         device=device,
         show_progress=False if as_json else None,

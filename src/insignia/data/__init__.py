@@ -10,7 +10,9 @@ from insignia.data.expression import Cells, Expression
 from insignia.data.gene_priors import GeneEmbedding, GeneNetwork, GenePriors
 from insignia.data.hidden_counts import hide_counts
 from insignia.data.input_space import InputSpace, check_space, detect_space
+from insignia.data.labels import SEPARATOR, join_labels, split_labels
 from insignia.data.metadata import standardise_obs
+from insignia.data.metadata_map import MetadataMap, bundled_maps, metadata_map
 from insignia.data.perturbation import PerturbationData
 from insignia.data.planted import Planted, simulate_planted
 from insignia.data.readers import read, write_h5ad
@@ -36,6 +38,7 @@ from insignia.data.transform import Transform
 __all__ = [
     "DAMAGES",
     "GENE_GROUPS",
+    "SEPARATOR",
     "TISSUES",
     "Attributed",
     "AttributionRecord",
@@ -52,6 +55,7 @@ __all__ = [
     "GenePriors",
     "Handling",
     "InputSpace",
+    "MetadataMap",
     "PerturbationData",
     "Planted",
     "Pose",
@@ -67,12 +71,15 @@ __all__ = [
     "Split",
     "StackTruth",
     "Transform",
+    "bundled_maps",
     "check_space",
     "detect_space",
     "hide_counts",
+    "join_labels",
     "k_fold",
     "known_sections_each",
     "leave_one_out",
+    "metadata_map",
     "read",
     "read_screen",
     "read_split",
@@ -87,6 +94,7 @@ __all__ = [
     "simulate_planted",
     "simulate_screen",
     "simulate_sections",
+    "split_labels",
     "stack_from_anndata",
     "standardise_obs",
     "to_spatialdata",

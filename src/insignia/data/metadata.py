@@ -1,7 +1,8 @@
 """Cell metadata under the names of an atlas, whatever the source called them."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -9,6 +10,8 @@ import pandas as pd
 
 from insignia.core import keys
 from insignia.core.errors import DuplicateNames, InputError, MissingMetadata
+from insignia.data.labels import SEPARATOR, join_labels, split_labels
+from insignia.data.metadata_map import MetadataMap, metadata_map
 
 __all__ = ["USUAL_NAMES", "standardise_obs"]
 
@@ -16,9 +19,16 @@ USUAL_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     keys.STUDY: ("study", "study_id", "dataset_id", "dataset", "gse", "series_id"),
     keys.SAMPLE: ("sample", "sample_id", "sample_name", "library_id", "gsm", "geo_accession"),
     keys.DONOR: ("donor", "donor_id", "patient", "patient_id", "subject", "subject_id", "individual"),
-    keys.TISSUE: ("tissue", "organ", "tissue_general"),
-    keys.DISEASE: ("disease", "disease_state", "diagnosis"),
-    keys.CELL_TYPE: ("cell_type", "prediction", "celltype", "cell_types", "predicted_cell_type"),
+    keys.TISSUE: ("tissue", "organ", "tissue_general", "tissue_ontology_term_id"),
+    keys.DISEASE: ("disease", "disease_state", "diagnosis", "disease_ontology_term_id"),
+    keys.CELL_TYPE: (
+        "cell_type",
+        "prediction",
+        "celltype",
+        "cell_types",
+        "predicted_cell_type",
+        "cell_type_ontology_term_id",
+    ),
 }
 """What CELLxGENE, SCimilarity, GEO and common practice call each metadata column, the first that is there wins.
 
@@ -26,30 +36,37 @@ Letter case does not matter, nor whether words are joined by blanks, dots, hyphe
 """
 
 _OPTIONAL: Final = (keys.DONOR,)
+_HEALTHY_TERM: Final = "PATO:0000461"
+_HEALTHY: Final = "normal"
 _MISSING: Final = frozenset({"", "nan", "NaN", "NaT", "NA", "N/A", "n/a", "na", "<NA>", "None", "null", "Unknown"})
 
 
 def standardise_obs(
     obs: pd.DataFrame,
     *,
-    columns: Mapping[str, str] | None = None,
+    columns: Mapping[str, str | Sequence[str]] | None = None,
     constants: Mapping[str, str] | None = None,
+    mapping: MetadataMap | str | Path | None = None,
 ) -> pd.DataFrame:
     """Bring cell metadata to the columns study, sample, donor, tissue, disease, cell_type and barcode.
 
-    Each comes from `constants`, else from the column that `columns` names, else from the first of `USUAL_NAMES`.
-    Barcodes are the index, unless `columns` names a column for them. Missing values become ``"unknown"``, and so
-    does the donor where nothing is known of it. Equal sample names of two studies remain two samples, because a
-    sample is always told by study and sample.
+    Each comes from `constants`, else from the column that `columns` names, else from `mapping`, else from the first
+    of `USUAL_NAMES`. Barcodes are the index, unless a column is named for them. Missing values become ``"unknown"``,
+    and so does the donor where nothing is known of it. Equal sample names of two studies remain two samples, because
+    a sample is always told by study and sample. Several diseases in one field (``"COVID-19;flu"``,
+    ``"flu || COVID-19"``) are a set, written in one way: ``"COVID-19 || flu"``. The CELLxGENE term of a healthy
+    sample, PATO:0000461, is written ``"normal"``.
 
     Parameters
     ----------
     obs
         Metadata of cells, one row each; it is not changed.
     columns
-        The caller's column -> ours, e.g. ``{"patient": "donor"}``.
+        The caller's column -> ours, e.g. ``{"patient": "donor"}``, or several of ours in a list.
     constants
         Ours -> one value for all cells, e.g. ``{"study": "GSE158055"}``.
+    mapping
+        A `MetadataMap`, its file (.toml or .csv), or the name of a bundled one: ``"cellxgene"`` or ``"scimilarity"``.
 
     Returns
     -------
@@ -64,8 +81,11 @@ def standardise_obs(
     DuplicateNames
         A barcode repeats within a study.
     """
-    columns, constants = dict(columns or {}), dict(constants or {})
-    sources = _sources(obs, columns, constants)
+    rules = metadata_map(mapping)
+    constants = dict(constants or {})
+    sources = _sources(obs, list(_pairs(columns or {})), constants, rules)
+    constants = {**{ours: text for ours, text in rules.constants.items() if ours not in sources}, **constants}
+    sources = {**_usual(obs), **sources}
     absent = [key for key in keys.METADATA if key not in sources and key not in constants]
     needed = [key for key in absent if key not in (*_OPTIONAL, keys.BARCODE)]
     if needed:
@@ -78,30 +98,57 @@ def standardise_obs(
             table[key] = _as_text(obs[sources[key]])
         else:
             table[key] = _as_text(obs.index.to_series()) if key == keys.BARCODE else np.full(len(obs), keys.UNKNOWN)
+        table[key] = _renamed(table[key], key, rules.values.get(key, {}))
     frame = pd.DataFrame(table, index=obs.index, dtype=object)
     _refuse_repeated_barcodes(frame)
     return frame
 
 
-def _sources(obs: pd.DataFrame, columns: Mapping[str, str], constants: Mapping[str, str]) -> dict[str, str]:
-    """Column of `obs` for each of our columns that has one."""
-    targets = [*columns.values(), *constants]
+def _pairs(columns: Mapping[str, str | Sequence[str]]) -> Iterator[tuple[str, str]]:
+    """Theirs and ours, one by one."""
+    for theirs, ours in columns.items():
+        yield from ((theirs, one) for one in ([ours] if isinstance(ours, str) else ours))
+
+
+def _sources(
+    obs: pd.DataFrame, columns: Sequence[tuple[str, str]], constants: Mapping[str, str], rules: MetadataMap
+) -> dict[str, str]:
+    """Column of `obs` for each of our columns that the caller or the mapping names."""
+    targets = [*(ours for _, ours in columns), *constants]
     foreign = [name for name in targets if name not in keys.METADATA]
     if foreign:
         raise InputError(f"{foreign[0]!r} is no metadata column. There are: {', '.join(keys.METADATA)}.")
     twice = [name for name in targets if targets.count(name) > 1]
     if twice:
         raise InputError(f"{twice[0]!r} is given twice in columns= and constants=. Give it once.")
-    absent = [name for name in columns if name not in obs]
+    absent = [name for name, _ in columns if name not in obs]
     if absent:
         raise MissingMetadata(f"obs has no column {absent[0]!r}. It has: {', '.join(map(str, obs.columns)) or 'none'}.")
+    # a mapping serves many files, and not each has all of its columns
+    mapped = {ours: theirs for theirs, ours in _pairs(rules.columns) if theirs in obs}
+    return mapped | {ours: theirs for theirs, ours in columns}
+
+
+def _usual(obs: pd.DataFrame) -> dict[str, str]:
+    """Column of `obs` with a usual name, for each of our columns that has one."""
     plain = {_plain(str(name)): name for name in reversed(obs.columns)}
     usual = {
         key: next((name if name in obs else plain[name] for name in names if name in plain), None)
         for key, names in USUAL_NAMES.items()
     }
-    found = {key: name for key, name in usual.items() if name is not None}
-    return found | {ours: theirs for theirs, ours in columns.items()}
+    return {key: name for key, name in usual.items() if name is not None}
+
+
+def _renamed(texts: np.ndarray, key: str, names: Mapping[str, str]) -> np.ndarray:
+    """Give values the names of the mapping; of a set of diseases, each label."""
+    codes, unique = pd.factorize(texts)
+    if key == keys.DISEASE:
+        names = {_HEALTHY_TERM: _HEALTHY, **names}
+        labels = [[names.get(label, label) for label in split_labels(names.get(text, text))] for text in unique]
+        new = [join_labels(SEPARATOR.join(found)) for found in labels]
+    else:
+        new = [names.get(text, text) for text in unique]
+    return np.array(new, dtype=object)[codes] if len(unique) else texts
 
 
 def _plain(name: str) -> str:

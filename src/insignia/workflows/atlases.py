@@ -12,7 +12,7 @@ from insignia.atlas import AddReport, Atlas
 from insignia.attribution import AttributeOptions, Interpolate, PathOptions, Runner, record_of, write_part
 from insignia.core import keys
 from insignia.core.errors import AtlasMismatch, MissingMetadata
-from insignia.data import AttributionRecord, Expression, read
+from insignia.data import AttributionRecord, Expression, MetadataMap, read
 from insignia.models import Encoder, Precision, as_encoder
 
 __all__ = ["add_cells", "create_atlas"]
@@ -48,6 +48,7 @@ def add_cells(
     columns: Mapping[str, str] | None = None,
     constants: Mapping[str, str] | None = None,
     extra: Sequence[str] = (),
+    mapping: MetadataMap | str | Path | None = None,
     layer: str | None = None,
     gene_symbols: str | None = None,
     gene_ids: str | None = None,
@@ -64,7 +65,7 @@ def add_cells(
         AnnData or a file: attributed, or raw if `model` is given.
     model
         The model of the atlas, needed for raw cells only.
-    columns, constants, extra
+    columns, constants, extra, mapping
         Where metadata are; see `Atlas.add`.
     layer, gene_symbols, gene_ids
         Where expression and gene names are; see `insignia.tl.attribute`.
@@ -81,7 +82,7 @@ def add_cells(
         The model is not the one that the atlas was made with.
     """
     adata = cells if isinstance(cells, AnnData) else read(cells, backed=Path(cells).suffix == ".h5ad")
-    add = partial(atlas.add, columns=columns, constants=constants, extra=extra, progress=show_progress)
+    add = partial(atlas.add, columns=columns, constants=constants, extra=extra, mapping=mapping, progress=show_progress)
     if keys.ATTRIBUTION in adata.layers:
         return add(cells)
     if model is None:

@@ -74,7 +74,7 @@ def test_long_files_are_listed_for_a_look():
             warnings.warn(f"files over {LONG} lines, have a look: {long}", stacklevel=1)
 
 
-@pytest.mark.parametrize("verb", ["annotate", "attribute", "embed", "rank_genes", "score"])
+@pytest.mark.parametrize("verb", ["annotate", "attribute", "compare_scores", "embed", "rank_genes", "score"])
 def test_verbs_take_copy_and_keyword_options(verb):
     import inspect
 

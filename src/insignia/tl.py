@@ -1,24 +1,22 @@
 """Tools: verbs that write into an AnnData object."""
 
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 from anndata import AnnData
 
-from insignia.attribution import attribute, rank_genes
+from insignia.attribution import attribute, compare_scores, covered_match, rank_genes, scorable_genes
 from insignia.core import keys
-from insignia.core.errors import CoverageWarning, GeneMatchError, MissingMetadata
+from insignia.core.errors import MissingMetadata
 from insignia.data import InputSpace
-from insignia.genes import GeneVocabulary, Signature
+from insignia.genes import Signature
 from insignia.genes import score as score_matrix
 from insignia.genes import signature as to_signature
 from insignia.models import Encoder, as_encoder
 from insignia.models.annotate import annotate
 from insignia.models.embed import embed_cells
 
-__all__ = ["annotate", "attribute", "embed", "rank_genes", "score"]
+__all__ = ["annotate", "attribute", "compare_scores", "embed", "rank_genes", "score"]
 
 
 def score(
@@ -81,14 +79,8 @@ def score(
             f"adata has no layer {layer!r} (layers: {list(adata.layers)}). Run ins.tl.attribute first, or "
             "pass layer=None to score adata.X."
         )
-    match = made.match(_scorable_genes(adata, layer, gene_symbols, gene_ids))
-    summary = match.summary(made.name)
-    if match.coverage < min_coverage or not match.n_found:
-        raise GeneMatchError(
-            f"{summary}. That is below min_coverage={min_coverage:.0%}; lower it to score all the same."
-        )
-    if match.n_found < len(match.query):
-        warnings.warn(f"{summary}.", CoverageWarning, stacklevel=2)
+    genes = scorable_genes(adata, layer, gene_symbols=gene_symbols, gene_ids=gene_ids)
+    match = covered_match(made, genes, min_coverage, stacklevel=2)
     scores = score_matrix(adata.X if layer is None else adata.layers[layer], match, made.weight_array, agg=agg)
     adata = adata.to_memory(copy=True) if copy else adata
     name = key_added or made.name
@@ -101,19 +93,6 @@ def score(
         "genes": match.frame(),
     }
     return adata if copy else None
-
-
-def _scorable_genes(
-    adata: AnnData, layer: str | None, gene_symbols: str | None, gene_ids: str | None
-) -> GeneVocabulary:
-    """Genes of the columns; those that the attributed model does not know have no name, as they have no value."""
-    genes = GeneVocabulary.from_var(adata.var, gene_symbols=gene_symbols, gene_ids=gene_ids)
-    index = None if layer is None else adata.var.get(keys.gene_index(layer))
-    if index is None:
-        return genes
-    known = index.to_numpy() >= 0
-    ids = None if genes.ids is None else np.where(known, genes.ids, "")
-    return GeneVocabulary(np.where(known, genes.symbols, ""), ids, genes.organism)
 
 
 def embed(

@@ -4,6 +4,7 @@ import insignia.attribution.deeplift
 import insignia.attribution.expected_gradients
 import insignia.attribution.input_x_gradient
 import insignia.attribution.integrated_gradients  # noqa: F401 - all four register
+from insignia.attribution.compare_scores import compare_scores
 from insignia.attribution.contract import (
     Explained,
     Interpolate,
@@ -19,6 +20,8 @@ from insignia.attribution.options import AttributeOptions, record_of
 from insignia.attribution.parts import write_part
 from insignia.attribution.ranking import group_means, rank_genes
 from insignia.attribution.runner import AttributedBlock, Runner
+from insignia.attribution.scorable import covered_match, scorable_genes
+from insignia.attribution.side_by_side import ScoredCells, SideBySide, side_by_side
 from insignia.attribution.verb import attribute
 
 __all__ = [
@@ -33,13 +36,19 @@ __all__ = [
     "Method",
     "PathOptions",
     "Runner",
+    "ScoredCells",
+    "SideBySide",
     "Target",
     "attribute",
+    "compare_scores",
+    "covered_match",
     "find_target",
     "group_means",
     "methods",
     "rank_genes",
     "record_of",
+    "scorable_genes",
+    "side_by_side",
     "targets",
     "write_part",
 ]

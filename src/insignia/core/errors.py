@@ -25,6 +25,7 @@ The family tree::
     InsigniaWarning (UserWarning)
     ├── CompletenessWarning                attributions do not add up to the change of the score
     ├── CoverageWarning                    few of the genes asked for are there
+    ├── LeftOutWarning                     something that was not asked for by name could not be done
     └── RegistrationWarning                a section could not be brought to its neighbours
 """
 
@@ -44,6 +45,7 @@ __all__ = [
     "InputSpaceError",
     "InsigniaError",
     "InsigniaWarning",
+    "LeftOutWarning",
     "MissingDependency",
     "MissingMetadata",
     "ModelError",
@@ -162,6 +164,10 @@ class CompletenessWarning(InsigniaWarning):
 
 class CoverageWarning(InsigniaWarning):
     """Few of the genes asked for are there."""
+
+
+class LeftOutWarning(InsigniaWarning):
+    """Something that was not asked for by name could not be done, and was left out."""
 
 
 class RegistrationWarning(InsigniaWarning):

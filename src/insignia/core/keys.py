@@ -21,6 +21,11 @@ def gene_index(key: str = ATTRIBUTION) -> str:
     return f"{key}_index"
 
 
+def method_score(key: str, method: str) -> str:
+    """`obs` column with one method's score of a signature that was scored by several under `key`."""
+    return f"{key}_{method}"
+
+
 STUDY: Final = "study"
 SAMPLE: Final = "sample"
 DONOR: Final = "donor"

@@ -9,7 +9,7 @@ from insignia.stats.effect_sizes import Effect, group_effect
 from insignia.stats.hits import cutoff, rules
 from insignia.stats.intervals import conformal_width, coverage_by_bin, interval_coverage
 from insignia.stats.meta_analysis import MetaAnalysis, meta_analysis
-from insignia.stats.metrics import auroc
+from insignia.stats.metrics import auroc, auroc_by_donor
 from insignia.stats.multiple import benjamini_hochberg
 from insignia.stats.paired import PairedTest, paired_test
 from insignia.stats.rank_tests import RankTest, rank_test
@@ -24,6 +24,7 @@ __all__ = [
     "PairedTest",
     "RankTest",
     "auroc",
+    "auroc_by_donor",
     "benjamini_hochberg",
     "beta_binomial",
     "column_correlation",

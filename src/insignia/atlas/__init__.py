@@ -7,6 +7,7 @@ from insignia.atlas.comparison import Comparison
 from insignia.atlas.result import SearchResult, StudyCoverage
 from insignia.atlas.samples import SampleTable
 from insignia.atlas.screens.contributions import Contributions
+from insignia.atlas.screens.screen import Screen
 from insignia.atlas.store import Atlas
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "FilterStep",
     "Hits",
     "SampleTable",
+    "Screen",
     "SearchResult",
     "StudyCoverage",
 ]

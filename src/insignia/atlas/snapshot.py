@@ -4,6 +4,7 @@ import io
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,9 @@ from insignia.core import keys
 from insignia.core.errors import AtlasDamaged
 from insignia.core.files import sha256_file
 from insignia.genes import GeneVocabulary
+
+if TYPE_CHECKING:
+    from insignia.atlas.screens.grouping import GroupCache
 
 __all__ = ["Snapshot", "write_genes"]
 
@@ -54,6 +58,13 @@ class Snapshot:
     def segments(self) -> SegmentCache:
         """Its segments, opened when asked for."""
         return SegmentCache(self.path, self.manifest.segments, self.manifest.genes.count)
+
+    @cached_property
+    def groups(self) -> "GroupCache":
+        """Means over groups of its cells, computed when asked for."""
+        from insignia.atlas.screens.grouping import GroupCache
+
+        return GroupCache(self)
 
     @cached_property
     def first_rows(self) -> np.ndarray:

@@ -10,6 +10,7 @@ from scipy import sparse
 
 from insignia.atlas.gene_matrix import gene_matrix
 from insignia.atlas.screens.divisors import Divisors, SignatureMatrix
+from insignia.atlas.screens.means import group_codes
 from insignia.atlas.screens.pieces import Pieces, piece_sums
 from insignia.core import keys
 from insignia.core.errors import InputError, MissingMetadata
@@ -147,7 +148,7 @@ def group_contributions(result: "SearchResult", by: str | Sequence[str], *, unit
     _check(result, columns, unit)
     obs = result.metadata(list(dict.fromkeys([*columns, keys.STUDY, keys.DONOR])))
     named = [*columns, *(name for name in (keys.STUDY, keys.DONOR) if unit == "donor" and name not in columns)]
-    table, codes = _groups(obs, named)
+    table, codes = group_codes(obs[named])
     one = SignatureMatrix.of([result.signature], [result.match])
     totals = _totals(result, one, codes, len(table))
     table = table.assign(cells=totals.cells.astype(int), unscored=totals.unscored.astype(int))
@@ -174,14 +175,6 @@ def _check(result: "SearchResult", columns: tuple[str, ...], unit: str) -> None:
         raise MissingMetadata(f"The atlas has no column {absent[0]!r} to group cells by. It has {', '.join(known)}.")
     if not columns or unit not in ("donor", "cell"):
         raise InputError(f"Contributions are means over a unit of 'donor' or 'cell', by a column; found {unit!r}.")
-
-
-def _groups(obs: pd.DataFrame, columns: list[str]) -> tuple[pd.DataFrame, np.ndarray]:
-    """List the combinations of values that occur, sorted, as text, and say which of them each cell has."""
-    text = obs[columns].astype(str)
-    grouped = text.groupby(columns, sort=True, observed=True)
-    table = grouped.size().reset_index()[columns]
-    return table, grouped.ngroup().to_numpy(dtype=np.int64)
 
 
 def _totals(result: "SearchResult", one: SignatureMatrix, codes: np.ndarray, n_groups: int) -> _Totals:

@@ -134,7 +134,7 @@ def test_what_has_no_score_is_named(atlas):
     table = screen.unscored().set_index("signature")
     assert table.loc["nobody", "reason"] == "none of its genes is known"
     assert table.loc["cancels", "reason"] == "the weights of the measured genes cancel"
-    covered = screen.coverage_table().set_index(["study", "signature"])
+    covered = screen.coverage_table().set_index(["study", "signature"]).sort_index()
     assert covered.loc[("S3", "half"), "coverage"].eq(0).all()
     assert covered.loc[("S2", "half"), "coverage"].eq(2 / 6).all()
     assert not covered.loc[("S2", "half"), "scored"].any()

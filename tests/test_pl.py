@@ -10,7 +10,7 @@ from insignia.core import keys
 from insignia.core.errors import GeneMatchError, InputError, MissingMetadata
 from tests.report.contribution_tables import contributions
 from tests.report.perturb_tables import program_effects, programs, summary, view
-from tests.report.sample_tables import attributed_cells, sample_table
+from tests.report.sample_tables import attributed_cells, compared_cells, sample_table
 from tests.report.stacks import imputed, simulated
 from tests.report.test_scoreboard_figure import table as scores
 
@@ -21,6 +21,7 @@ IMPUTED = imputed(STACK, all_sections=True)
 FIGURES = (
     "attribution_dots",
     "cells",
+    "compare_scores",
     "effects",
     "gene_maps",
     "prediction_scores",
@@ -46,6 +47,7 @@ DRAW = {
     "contributions": lambda **options: pl.contributions(contributions(), **options),
     "completeness": lambda **options: pl.completeness(attributed_cells(), **options),
     "cells": lambda **options: pl.cells(view(), **options),
+    "compare_scores": lambda **options: pl.compare_scores(compared_cells(), "s", **options),
     "effects": lambda **options: pl.effects(view(), **options),
     "prediction_scores": lambda **options: pl.prediction_scores(Board(), **options),
     "program_map": lambda **options: pl.program_map(programs(), program_effects(), **options),

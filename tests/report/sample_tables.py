@@ -6,7 +6,7 @@ from anndata import AnnData
 from scipy import sparse
 
 from insignia.atlas import SampleTable
-from insignia.attribution import rank_genes
+from insignia.attribution import compare_scores, rank_genes
 from insignia.core import keys
 
 CELLS = 100
@@ -98,4 +98,14 @@ def attributed_cells(groups=("B cell", "monocyte", "T cell"), *, cells=12, own=8
         adata.X = sparse.csr_matrix(np.log1p(1e4 * counts / counts.sum(axis=1, keepdims=True)))
     if ranked:
         rank_genes(adata, keys.CELL_TYPE)
+    return adata
+
+
+def compared_cells(*, methods=("attribution", "log_expression", "z_score", "tf_idf"), donors=3, labelled=True):
+    """Attributed cells in which the genes of the first group were scored in several ways, as entry ``"s"``."""
+    adata = attributed_cells()
+    adata.obs["donor"] = [f"donor {i % donors}" for i in range(adata.n_obs)]
+    marks = {"labels": keys.CELL_TYPE, "positive": "B cell", "donors": "donor"} if labelled else {}
+    genes = [name for name in adata.var_names if name.startswith("G0")]
+    compare_scores(adata, genes, methods=list(methods), key_added="s", **marks)
     return adata

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from insignia import __version__
-from insignia.cli import atlas, attribute, demo, model, perturb, search, slurm, spatial
+from insignia.cli import atlas, attribute, compare, demo, model, perturb, search, slurm, spatial
 from insignia.cli.output import friendly_errors
 
 __all__ = ["app", "run"]
@@ -25,6 +25,7 @@ app.add_typer(perturb.app, name="perturb")
 app.command("attribute")(attribute.attribute)
 app.command("slurm")(slurm.slurm)
 app.command("score")(attribute.score)
+app.command("compare")(compare.compare)
 app.command("search")(search.search)
 app.command("demo")(demo.demo)
 

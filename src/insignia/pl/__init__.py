@@ -1,7 +1,7 @@
 """Plots: figures of what the tools found, drawn like those of scanpy."""
 
 from insignia.pl.atlas import forest, samples, strata
-from insignia.pl.attribution import attribution_dots, completeness, top_genes
+from insignia.pl.attribution import attribution_dots, compare_scores, completeness, top_genes
 from insignia.pl.perturb import cells, effects, prediction_scores, program_map
 from insignia.pl.screens import contributions
 from insignia.pl.spatial import gene_maps, scoreboard, stack, stack_3d
@@ -9,6 +9,7 @@ from insignia.pl.spatial import gene_maps, scoreboard, stack, stack_3d
 __all__ = [
     "attribution_dots",
     "cells",
+    "compare_scores",
     "completeness",
     "contributions",
     "effects",

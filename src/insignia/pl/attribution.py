@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from insignia.data import InputSpace
     from insignia.genes import Signature
 
-__all__ = ["attribution_dots", "completeness", "top_genes"]
+__all__ = ["attribution_dots", "compare_scores", "completeness", "top_genes"]
 
 
 def attribution_dots(
@@ -65,6 +65,32 @@ def attribution_dots(
         show=show,
         save=save,
     )
+
+
+def compare_scores(
+    adata: "AnnData", key: str, *, show: bool = False, save: str | Path | None = None
+) -> "Figure | None":
+    """Draw how several scores of one signature agree, and how well each tells marked cells from the rest.
+
+    Parameters
+    ----------
+    adata, key
+        As for `insignia.report.compare_scores_figure`.
+    show, save
+        As for `samples`.
+
+    Returns
+    -------
+    The figure, unless `show`.
+
+    Raises
+    ------
+    MissingMetadata
+        The scores were not compared.
+    """
+    from insignia.report import compare_scores_figure
+
+    return new_figure(compare_scores_figure, adata, key, show=show, save=save)
 
 
 def completeness(

@@ -17,6 +17,7 @@ from insignia.report.program_figures import program_map_figure
 from insignia.report.registration_figures import registration_figure
 from insignia.report.scoreboard_figures import scoreboard_figure
 from insignia.report.search_page import search_report
+from insignia.report.side_by_side_figures import compare_scores_figure
 from insignia.report.stack_figures import stack_figure
 from insignia.report.stack_view_figures import stack_3d_figure
 from insignia.report.strata_figures import strata_figure
@@ -36,6 +37,7 @@ __all__ = [
     "answer",
     "attribution_dots_figure",
     "cells_figure",
+    "compare_scores_figure",
     "completeness_figure",
     "contributions_figure",
     "effects_figure",

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from insignia.atlas.add_report import AddReport
-from insignia.atlas.layout import MAX_CELLS_PER_SEGMENT, SEGMENTS
+from insignia.atlas.layout import MAX_CELLS_PER_SEGMENT, SEGMENTS, check_encoding
 from insignia.atlas.manifest import Ingest, Manifest, SegmentEntry, StudyRange
 from insignia.atlas.plan import Plan, plan_addition
 from insignia.atlas.sources import Source
@@ -31,6 +31,7 @@ def add_sources(
     extra: Sequence[str] = (),
     mapping: MetadataMap | None = None,
     max_cells_per_segment: int = MAX_CELLS_PER_SEGMENT,
+    encoding: str | None = None,
     show: bool | None = None,
 ) -> tuple[Manifest, AddReport]:
     """Write the sources as new segments beside the old ones, then replace the manifest.
@@ -62,6 +63,7 @@ def add_sources(
                         folders.enter_context(atomic_folder(path / SEGMENTS / name)),
                         part,
                         counts[first[k] : first[k + 1]],
+                        encoding=manifest.encoding if encoding is None else check_encoding(encoding),
                     )
                     for k, (name, part) in enumerate(zip(names, plan.segments, strict=True))
                 ]

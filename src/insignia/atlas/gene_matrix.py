@@ -48,15 +48,14 @@ def _segment_matrix(segment: Segment, positions: np.ndarray) -> sparse.csr_matri
 
 def _column(segment: Segment, position: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Rows and values of one gene, block by block, then NaN for the studies that did not measure it."""
-    edges = segment.offsets[position]
-    if edges[0] < 0 or (np.diff(edges) < 0).any() or edges[-1] > segment.cells.size:
-        raise segment.damaged("offsets.npy points outside the values")
+    runs = segment.genes(position, position + 1)
+    edges = runs.offsets[0]
     for block in range(segment.n_blocks):
         here = slice(edges[block], edges[block + 1])
-        rows = segment.cells[here].astype(np.int64) + block * BLOCK
+        rows = runs.cells[here].astype(np.int64) + block * BLOCK
         if rows.size and rows.max() >= segment.n_cells:
             raise segment.damaged("cells.npy names a cell beyond the last one")
-        yield rows, segment.values[here].view(np.float16).astype(np.float32)
+        yield rows, runs.values[here].view(np.float16).astype(np.float32)
     for part, measured in zip(segment.ranges, segment.measured[:, position], strict=True):
         if not measured:
             rows = np.arange(part.start, part.stop, dtype=np.int64)

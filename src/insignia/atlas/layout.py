@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from insignia.core.errors import InputError
+
 FORMAT: Final = "insignia-atlas"
 FORMAT_VERSION: Final = "1.0"
 """Readers refuse another major version; a higher minor version only adds entries that may be ignored."""
@@ -20,14 +22,33 @@ SEGMENTS: Final = "segments"
 SEGMENT: Final = "segment.json"
 CELLS: Final = "cells.npy"
 VALUES: Final = "values.npy"
+ENTRIES: Final = "entries.npy"
 OFFSETS: Final = "offsets.npy"
 MEASURED: Final = "measured.npy"
 OBS: Final = "obs.parquet"
-SEGMENT_FILES: Final = (CELLS, VALUES, OFFSETS, MEASURED, OBS)
+FAST: Final = "fast"
+COMPACT: Final = "compact"
+VALUE_FILES: Final = {FAST: (CELLS, VALUES), COMPACT: (ENTRIES,)}
+"""Files that hold the values, by encoding."""
+
+OTHER_FILES: Final = (OFFSETS, MEASURED, OBS)
 
 GAP_COLUMN: Final = "attribution_gap"
 SUM_COLUMN: Final = "attribution_sum"
 """Columns of `obs.parquet` beside the metadata: completeness gap, and sum of |attribution| before scaling."""
+
+
+def check_encoding(encoding: str) -> str:
+    """Return the name of an encoding, or refuse it.
+
+    Raises
+    ------
+    InputError
+        There is no such encoding.
+    """
+    if encoding not in VALUE_FILES:
+        raise InputError(f"encoding is one of {', '.join(map(repr, VALUE_FILES))}; found {encoding!r}.")
+    return encoding
 
 
 def n_blocks(cells: int) -> int:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from insignia.atlas.layout import FORMAT, FORMAT_VERSION, GENES, MANIFEST
+from insignia.atlas.layout import FAST, FORMAT, FORMAT_VERSION, GENES, MANIFEST
 from insignia.core.errors import AtlasDamaged, AtlasError
 from insignia.core.files import atomic_file, canonical_json, sha256_text
 from insignia.data import AttributionRecord
@@ -55,7 +55,7 @@ class Ingest:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What an atlas holds at one moment."""
+    """What an atlas holds at one moment; `encoding` is that of new segments."""
 
     record: AttributionRecord
     genes: GeneTable
@@ -63,6 +63,7 @@ class Manifest:
     studies: Mapping[str, tuple[StudyRange, ...]] = field(default_factory=dict)
     ingests: tuple[Ingest, ...] = ()
     columns: Mapping[str, str] = field(default_factory=dict)
+    encoding: str = FAST
 
     @property
     def cells(self) -> int:
@@ -83,6 +84,7 @@ class Manifest:
             "studies": {name: [asdict(part) for part in parts] for name, parts in self.studies.items()},
             "ingests": [asdict(ingest) for ingest in self.ingests],
             "columns": dict(self.columns),
+            "encoding": self.encoding,
         }
 
     def sha256(self) -> str:
@@ -129,6 +131,7 @@ class Manifest:
                     for entry in content["ingests"]
                 ),
                 columns=dict(content["columns"]),
+                encoding=str(content.get("encoding", FAST)),
             )
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise _damaged(path, f"an entry is absent or of another kind ({error!r})") from error

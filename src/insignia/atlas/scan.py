@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from insignia.atlas import kernels
 from insignia.atlas.layout import BLOCK, n_blocks
 from insignia.atlas.segment import PanelRange
 from insignia.atlas.snapshot import Snapshot
@@ -41,8 +40,7 @@ class Scan:
         if block == self.blocks[0]:
             self.ranges, self.measured = segment.ranges, segment.measured[:, positions]
         out = self.sums[block * BLOCK : (block + 1) * BLOCK]
-        arrays = (segment.cells, segment.values, kernels.FLOAT_OF_HALF, out)
-        if not kernels.add_genes(segment.offsets, block, positions, weights, *arrays):
+        if not segment.stored.add_genes(block, positions, weights, out):
             raise segment.damaged("offsets.npy points outside the values")
 
     def sums_of(self, part: PanelRange) -> np.ndarray:

@@ -6,16 +6,33 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from insignia.atlas.layout import CELLS, MEASURED, OFFSETS, SEGMENT, SEGMENTS, VALUES, n_blocks
+from insignia.atlas.layout import (
+    CELLS,
+    COMPACT,
+    ENTRIES,
+    FAST,
+    MEASURED,
+    OFFSETS,
+    SEGMENT,
+    SEGMENTS,
+    VALUE_FILES,
+    VALUES,
+    n_blocks,
+)
 from insignia.atlas.manifest import SegmentEntry
-from insignia.core.errors import AtlasDamaged
+from insignia.core.errors import AtlasDamaged, AtlasError
 from insignia.core.files import sha256_text
 
+if TYPE_CHECKING:
+    from insignia.atlas.stored import Runs, StoredValues
+
 __all__ = ["PanelRange", "Segment", "SegmentCache"]
+
+_STORED = {CELLS: np.uint16, VALUES: np.float16, ENTRIES: np.uint16}
 
 
 @dataclass(frozen=True)
@@ -34,10 +51,10 @@ class Segment:
 
     Attributes
     ----------
-    cells, values
-        Cell within its block, uint16, and attribution as the bits of a float16, gene-major, (values,).
-    offsets
-        Where each (gene, block) starts, int64, (genes, blocks + 1).
+    encoding
+        How values are stored, ``"fast"`` or ``"compact"``.
+    stored
+        The values.
     measured
         Which genes each range measured, bool, (ranges, genes).
     """
@@ -46,15 +63,27 @@ class Segment:
     folder: Path
     n_cells: int
     ranges: tuple[PanelRange, ...]
-    cells: np.ndarray
-    values: np.ndarray
-    offsets: np.ndarray
+    encoding: str
+    stored: "StoredValues"
     measured: np.ndarray
 
     @property
     def n_blocks(self) -> int:
         """Blocks of 65,536 cells."""
         return n_blocks(self.n_cells)
+
+    def genes(self, start: int, stop: int) -> "Runs":
+        """Give the values of genes `start` to before `stop` in the form of the fast encoding.
+
+        Raises
+        ------
+        AtlasDamaged
+            Offsets point outside the values.
+        """
+        runs = self.stored.genes(start, stop)
+        if runs is None:
+            raise self.damaged(f"{OFFSETS} points outside the values")
+        return runs
 
     def damaged(self, what: str) -> AtlasDamaged:
         """Error that says what is wrong with this segment and what to do."""
@@ -69,6 +98,9 @@ class Segment:
         AtlasDamaged
             A file is absent or cut short, or disagrees in type, shape or hash.
         """
+        # here, so that an atlas opens without compiled code
+        from insignia.atlas.stored import CompactValues, FastValues
+
         folder = atlas / SEGMENTS / entry.id
         header = _header(folder, entry)
         try:
@@ -81,23 +113,25 @@ class Segment:
         edges = [0, *(part.stop for part in ranges)]
         if [part.start for part in ranges] != edges[:-1] or edges[-1] != entry.cells or sorted(set(edges)) != edges:
             raise _damaged(folder, f"the ranges of {SEGMENT} do not cover its {entry.cells:,} cells one after another")
+        encoding, n_stored = _encoding(folder, header, entry)
         shapes: dict[str, tuple[type, tuple[int, ...]]] = {
-            CELLS: (np.uint16, (entry.values,)),
-            VALUES: (np.float16, (entry.values,)),
+            **{name: (_STORED[name], (n_stored,)) for name in VALUE_FILES[encoding]},
             OFFSETS: (np.int64, (n_genes, n_blocks(entry.cells) + 1)),
             MEASURED: (np.bool_, (len(ranges), n_genes)),
         }
         maps = {name: _map(folder / name, *shape) for name, shape in shapes.items()}
-        if maps[OFFSETS][-1, -1] != entry.values:
-            raise _damaged(folder, f"{OFFSETS} ends at {maps[OFFSETS][-1, -1]:,} of {entry.values:,} values")
+        offsets = maps[OFFSETS]
+        if offsets[-1, -1] != n_stored:
+            raise _damaged(folder, f"{OFFSETS} ends at {offsets[-1, -1]:,} of {n_stored:,} values")
         return cls(
             id=entry.id,
             folder=folder,
             n_cells=entry.cells,
             ranges=ranges,
-            cells=maps[CELLS],
-            values=maps[VALUES].view(np.uint16),
-            offsets=maps[OFFSETS],
+            encoding=encoding,
+            stored=CompactValues(maps[ENTRIES], offsets)
+            if encoding == COMPACT
+            else FastValues(maps[CELLS], maps[VALUES].view(np.uint16), offsets),
             measured=np.array(maps[MEASURED]),
         )
 
@@ -135,6 +169,20 @@ def _header(folder: Path, entry: SegmentEntry) -> dict[str, Any]:
     if sha256_text(text) != entry.sha256 or not isinstance(header, dict):
         raise _damaged(folder, f"{SEGMENT} is not the one that the manifest names (its sha256 differs)")
     return header
+
+
+def _encoding(folder: Path, header: dict[str, Any], entry: SegmentEntry) -> tuple[str, int]:
+    """Read how values are stored, and how many numbers that takes."""
+    encoding = header.get("encoding", FAST)
+    if encoding not in VALUE_FILES:
+        raise AtlasError(
+            f"Segment {entry.id} of atlas {folder.parents[1].name} has the encoding {encoding!r}; this insignia reads "
+            f"{', '.join(VALUE_FILES)}. Use the version of insignia that wrote it, or a newer one."
+        )
+    n_stored = header.get("entries", -1) if encoding == COMPACT else entry.values
+    if type(n_stored) is not int or n_stored < entry.values:
+        raise _damaged(folder, f"{SEGMENT} has {n_stored!r} entries for {entry.values:,} values")
+    return encoding, n_stored
 
 
 def _map(path: Path, dtype: type, shape: tuple[int, ...]) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from insignia.atlas.add_report import AddReport
-from insignia.atlas.layout import GENES, MANIFEST, MAX_CELLS_PER_SEGMENT, SEGMENTS
+from insignia.atlas.layout import FAST, GENES, MANIFEST, MAX_CELLS_PER_SEGMENT, SEGMENTS, check_encoding
 from insignia.atlas.manifest import GeneTable, Manifest
 from insignia.atlas.result import SearchResult
 from insignia.atlas.snapshot import Snapshot, write_genes
@@ -39,7 +39,9 @@ class Atlas:
         self._snapshot = snapshot
 
     @classmethod
-    def create(cls, path: str | Path, *, genes: GeneVocabulary, record: AttributionRecord) -> "Atlas":
+    def create(
+        cls, path: str | Path, *, genes: GeneVocabulary, record: AttributionRecord, encoding: str = FAST
+    ) -> "Atlas":
         """Make an empty atlas for attributions of one kind.
 
         Parameters
@@ -50,6 +52,9 @@ class Atlas:
             Gene table of the model.
         record
             How the attributions that it will hold are made.
+        encoding
+            How values are stored: ``"fast"``, 4 bytes a value with the precision of float16, or ``"compact"``, a
+            little over 2 bytes, each value within 1.6 %.
 
         Raises
         ------
@@ -72,7 +77,7 @@ class Atlas:
         with atomic_folder(path) as folder:
             (folder / SEGMENTS).mkdir()
             table = GeneTable(len(genes), genes.sha256, write_genes(folder / GENES, genes))
-            Manifest(record=record, genes=table).write(folder)
+            Manifest(record=record, genes=table, encoding=check_encoding(encoding)).write(folder)
         return cls.open(path)
 
     @classmethod
@@ -135,6 +140,7 @@ class Atlas:
             "bytes": sum(entry.bytes for entry in manifest.segments),
             "genes": manifest.genes.count,
             "organism": self.genes.organism,
+            "encoding": manifest.encoding,
             "columns": self.columns,
             "record": manifest.record.to_dict(),
             "sha256": manifest.sha256(),
@@ -150,6 +156,7 @@ class Atlas:
         mapping: MetadataMap | str | Path | None = None,
         key: str = keys.ATTRIBUTION,
         max_cells_per_segment: int = MAX_CELLS_PER_SEGMENT,
+        encoding: str | None = None,
         progress: bool | None = None,
     ) -> AddReport:
         """Add studies; everything is checked first, and a failure leaves the atlas as it was.
@@ -170,6 +177,8 @@ class Atlas:
             Name of the attribution layer.
         max_cells_per_segment
             More cells than this are split over several segments.
+        encoding
+            How these values are stored; `None` stores them as the atlas was created to.
         progress
             `None` shows a bar on a terminal.
 
@@ -199,6 +208,7 @@ class Atlas:
             extra=extra,
             mapping=metadata_map(mapping),
             max_cells_per_segment=max_cells_per_segment,
+            encoding=encoding,
             show=progress,
         )
         self._snapshot = Snapshot(self.path, manifest)

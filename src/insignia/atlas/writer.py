@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from scipy.sparse import csr_matrix
 
 from insignia.atlas import kernels, layout
+from insignia.atlas.encode import write_entries
 from insignia.atlas.manifest import SegmentEntry
 from insignia.atlas.plan import Plan, SegmentPlan
 from insignia.core import keys
@@ -90,10 +91,12 @@ class SegmentWriter:
         The rows of the segment.
     counts
         Values of each (block, gene) of it.
+    encoding
+        How values are stored; the compact encoding is made of the fast one in the end.
     """
 
-    def __init__(self, folder: Path, plan: SegmentPlan, counts: np.ndarray) -> None:
-        self._folder, self._plan = folder, plan
+    def __init__(self, folder: Path, plan: SegmentPlan, counts: np.ndarray, *, encoding: str = layout.FAST) -> None:
+        self._folder, self._plan, self._encoding = folder, plan, encoding
         n_blocks, n_genes = counts.shape
         ends = np.cumsum(counts.T.ravel())
         self.n_values = int(ends[-1])
@@ -128,16 +131,28 @@ class SegmentWriter:
         if not self._is_sorted:
             bounds = np.append(self._offsets[:, :-1].ravel(), self.n_values)
             kernels.sort_runs(bounds, self._cells.view(np.ndarray), self._values.view(np.ndarray).view(np.uint16))
-        self._cells.flush()
-        self._values.flush()
-        del self._cells, self._values
+        self._settle_values()
         np.save(self._folder / layout.OFFSETS, self._offsets)
         np.save(self._folder / layout.MEASURED, self._plan.measured)
         pq.write_table(_arrow(self._plan.obs), self._folder / layout.OBS, compression="zstd")
         return self._header(name, ingest, origins)
 
+    def _settle_values(self) -> None:
+        """Leave the values on disk in the encoding that is wanted."""
+        if self._encoding == layout.COMPACT:
+            cells, halves = self._cells.view(np.ndarray), self._values.view(np.ndarray).view(np.uint16)
+            self._offsets = write_entries(self._folder, cells, halves, self._offsets)
+            del cells, halves
+        else:
+            self._cells.flush()
+            self._values.flush()
+        del self._cells, self._values
+        if self._encoding == layout.COMPACT:
+            for name in layout.VALUE_FILES[layout.FAST]:
+                (self._folder / name).unlink()
+
     def _header(self, name: str, ingest: str, origins: tuple[dict[str, str], ...]) -> SegmentEntry:
-        paths = [self._folder / name for name in layout.SEGMENT_FILES]
+        paths = [self._folder / name for name in (*layout.VALUE_FILES[self._encoding], *layout.OTHER_FILES)]
         with ThreadPoolExecutor(num_threads()) as pool:
             hashes = list(pool.map(_settle, paths))
         sizes = [path.stat().st_size for path in paths]
@@ -152,6 +167,8 @@ class SegmentWriter:
             "values": self.n_values,
             "genes": self._offsets.shape[0],
             "block": layout.BLOCK,
+            "encoding": self._encoding,
+            **({"entries": int(self._offsets[-1, -1])} if self._encoding == layout.COMPACT else {}),
             "ranges": [asdict(part) for part in self._plan.ranges],
             "ingest": ingest,
             "sources": list(origins),

@@ -45,13 +45,10 @@ def add_entries(
         weight = weights[k]
         cell = np.int64(0)
         for entry in entries[start:stop]:
-            step = np.int64(entry & _GAP)
-            if entry & _SIZE:
-                # damaged entries must not write outside the block
-                cell = (cell + step) & _CELL
-                out[cell] += weight * table[entry & _VALUE]
-            else:
-                cell += step << _GAP_BITS
+            # without a branch: an entry that only moves on adds 0, and damaged ones must not write outside the block
+            shift = np.int64(0) if entry & _SIZE else np.int64(_GAP_BITS)
+            cell = (cell + (np.int64(entry & _GAP) << shift)) & _CELL
+            out[cell] += weight * table[entry & _VALUE]
     return True
 
 

@@ -92,21 +92,23 @@ def encode_entries(
 
 
 @compiled()
-def decode_entries(bounds: np.ndarray, entries: np.ndarray, cells: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Decode the runs of entries between neighbouring bounds into cells and float16 bits, and say where each starts.
+def decode_entries(
+    starts: np.ndarray, stops: np.ndarray, entries: np.ndarray, cells: np.ndarray, values: np.ndarray
+) -> np.ndarray:
+    """Decode runs of entries into cells and float16 bits, one after another, and say where each starts there.
 
-    Returns the bounds of the decoded runs, int64 (runs + 1,); `cells` and `values` have room for all entries. A cell
-    number beyond the block, which only damage can make, starts again at 0.
+    Returns int64 (runs + 1,); `cells` and `values` have room for all entries. A cell number beyond the block, which
+    only damage can make, starts again at 0.
     """
-    ends = np.zeros(bounds.size, dtype=np.int64)
+    ends = np.zeros(starts.size + 1, dtype=np.int64)
     place = np.int64(0)
-    for run in range(bounds.size - 1):
+    for run in range(starts.size):
         cell = np.int64(0)
-        for i in range(bounds[run], bounds[run + 1]):
-            step = np.int64(entries[i] & _GAP)
-            if entries[i] & _SIZE:
+        for entry in entries[starts[run] : stops[run]]:
+            step = np.int64(entry & _GAP)
+            if entry & _SIZE:
                 cell = (cell + step) & _CELL
-                cells[place], values[place] = cell, entries[i] & _VALUE
+                cells[place], values[place] = cell, entry & _VALUE
                 place += 1
             else:
                 cell += step << _GAP_BITS

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from insignia.atlas import compact, layout
+from insignia.atlas.stored import by_gene
 
 __all__ = ["write_entries"]
 
@@ -31,8 +32,4 @@ def write_entries(folder: Path, cells: np.ndarray, values: np.ndarray, offsets: 
     entries = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint16, shape=(int(ends[-1]),))
     compact.encode_entries(bounds, cells, values, ends[:-1], entries.view(np.ndarray))
     entries.flush()
-    n_genes, n_edges = offsets.shape
-    stored = np.empty((n_genes, n_edges), dtype=np.int64)
-    stored[:, :-1] = ends[:-1].reshape(n_genes, n_edges - 1)
-    stored[:, -1] = ends[n_edges - 1 :: n_edges - 1]
-    return stored
+    return by_gene(ends, offsets.shape)

@@ -48,7 +48,7 @@ def _segment_matrix(segment: Segment, positions: np.ndarray) -> sparse.csr_matri
 
 def _column(segment: Segment, position: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Rows and values of one gene, block by block, then NaN for the studies that did not measure it."""
-    runs = segment.genes(position, position + 1)
+    runs = segment.genes(np.array([position]))
     edges = runs.offsets[0]
     for block in range(segment.n_blocks):
         here = slice(edges[block], edges[block + 1])

@@ -72,15 +72,20 @@ class Segment:
         """Blocks of 65,536 cells."""
         return n_blocks(self.n_cells)
 
-    def genes(self, start: int, stop: int) -> "Runs":
-        """Give the values of genes `start` to before `stop` in the form of the fast encoding.
+    @property
+    def offsets(self) -> np.ndarray:
+        """Where each (gene, block) starts in what is stored, int64 (genes, blocks + 1)."""
+        return self.stored.offsets
+
+    def genes(self, positions: np.ndarray) -> "Runs":
+        """Give the values of some genes in the form of the fast encoding, a view where they are stored that way.
 
         Raises
         ------
         AtlasDamaged
             Offsets point outside the values.
         """
-        runs = self.stored.genes(start, stop)
+        runs = self.stored.genes(positions)
         if runs is None:
             raise self.damaged(f"{OFFSETS} points outside the values")
         return runs

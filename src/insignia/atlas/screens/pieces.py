@@ -3,15 +3,17 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Final
 
 import numpy as np
 
-from insignia.atlas.kernels import FLOAT_OF_HALF
-from insignia.atlas.screens import kernels
 from insignia.atlas.segment import PanelRange, Segment
 from insignia.core.settings import num_threads
 
 __all__ = ["Pieces", "piece_sums"]
+
+_GENES: Final = 16
+"""Genes that are read at a time: a segment of a million cells may have as many values of each."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,26 +68,31 @@ def piece_sums(segment: Segment, positions: np.ndarray, pieces: Pieces) -> tuple
     AtlasDamaged
         The segment is not what its header says.
     """
+    # here, so that an atlas opens without compiled code
+    from insignia.atlas.kernels import FLOAT_OF_HALF
+    from insignia.atlas.screens import kernels
+
     sums = np.zeros((positions.size, len(pieces)), dtype=np.float64)
     counts = np.zeros(sums.shape, dtype=np.int32)
 
     def work(genes: slice) -> bool:
+        runs = segment.genes(positions[genes])
         return kernels.add_groups(
-            segment.offsets,
-            positions[genes],
-            segment.cells,
-            segment.values,
+            runs.offsets,
+            np.arange(len(runs.offsets)),
+            runs.cells,
+            runs.values,
             FLOAT_OF_HALF,
             pieces.of_cells,
             sums[genes],
             counts[genes],
         )
 
-    threads = min(num_threads(), max(1, positions.size // 8))
-    edges = np.linspace(0, positions.size, threads + 1).astype(int).tolist()
+    edges = [*range(0, positions.size, _GENES), positions.size]
     parts = [slice(start, stop) for start, stop in pairwise(edges)]
+    threads = min(num_threads(), max(1, len(parts)))
     with ThreadPoolExecutor(threads) as pool:
-        fine = all(list(pool.map(work, parts))) if threads > 1 else work(parts[0])
+        fine = all(list(pool.map(work, parts) if threads > 1 else map(work, parts)))
     if not fine:
         raise segment.damaged("offsets.npy or cells.npy points outside the segment")
     return sums, counts

@@ -33,8 +33,10 @@ def test_from_a_stack_to_an_evaluation(insignia, made, tmp_path):
     described = result("features", tmp_path / "placed", "-o", tmp_path / "described")
     assert described["features"] == {"X_handcrafted": 171}
     imputed = result(
-        "impute", tmp_path / "described", "--known", "s1", "-o", tmp_path / "imputed.h5ad", "--genes", "20"
-    )
+        "impute", tmp_path / "described", "--known", "s1", "-o", tmp_path / "imputed.h5ad", "--genes", "20",
+        "--signature", ",".join(made["s1"].spots.var_names[:4]),
+    )  # fmt: skip
+    assert imputed["signatures"]["custom"].startswith("coverage 100%, correlation where hidden")
     assert imputed["sections"] == ["s2"]
     assert imputed["failed_registration"] == []
     found = result("evaluate", tmp_path / "imputed.h5ad", truth, "-o", tmp_path / "evaluation")

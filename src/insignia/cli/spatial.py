@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from insignia.cli.output import JsonFlag, emit
+from insignia.cli.signatures import parse_signature
 from insignia.core.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
+    from anndata import AnnData
 
     from insignia.data import SectionStack
 
@@ -123,6 +125,11 @@ def impute(
         list[Path] | None, typer.Option(help="Stack of another donor, measured in full; repeat for more.")
     ] = None,
     mirrored: Annotated[bool, typer.Option("--mirrored", help="Sections may lie upside down.")] = False,
+    signature: Annotated[
+        list[str] | None,
+        typer.Option(help="Score a signature in every spot: a name, genes with commas, FILE.gmt:SET; repeat for more."),
+    ] = None,
+    min_coverage: Annotated[float, typer.Option(help="Least share of a signature's genes that was measured.")] = 0.5,
     seed: Seed = 0,
     layout: Layout = None,
     donor: Donor = None,
@@ -141,6 +148,8 @@ def impute(
         encoder=None if encoder == "none" else encoder,
         training=[_open(path, None, None) for path in training or []],
         mirrored=mirrored,
+        signatures=[parse_signature(text) for text in signature or []],
+        min_coverage=min_coverage,
         seed=seed,
         show_progress=_show(as_json),
     )
@@ -152,6 +161,7 @@ def impute(
             "spots": imputed.n_obs,
             "genes": imputed.n_vars,
             "predictable_genes": int(imputed.var["predictable"].sum()),
+            **({"signatures": _scored(imputed)} if signature else {}),
             "sections": list(dict.fromkeys(imputed.obs["section"].astype(str))),
             "failed_registration": sorted(set(imputed.obs["section"][~imputed.obs["reg_ok"].astype(bool)].astype(str))),
         },
@@ -220,6 +230,16 @@ def bench(
     way: Literal["2d", "3d"] = "2d" if setting == "2d" else "3d"
     found = run_protocol(protocol, root, output, setting=way, methods=method or None, show_progress=_show(as_json))
     emit(found.record(), as_json=as_json, text=str(found))
+
+
+def _scored(imputed: "AnnData") -> dict[str, str]:
+    """Say what was scored, and whether hidden spots could be scored."""
+    table = imputed.uns["imputation"]["signatures"]
+    return {
+        str(name): f"coverage {row.coverage:.0%}, correlation where hidden {row.cv_pcc:.2f}"
+        + ("" if row.predictable else ", not better than chance")
+        for name, row in table.iterrows()
+    }
 
 
 def _open(path: Path, layout: str | None, donor: str | None) -> "SectionStack":

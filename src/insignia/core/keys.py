@@ -91,6 +91,9 @@ PROPAGATED: Final = "propagated"
 IMAGE: Final = "image"
 """`layers[...]`, and parts of what an imputer returns: what came over the graph, and what came from the image."""
 
+SIGNATURE_WEIGHTS: Final = "signature_weights"
+"""`varm[...]` of imputed expression: what each gene weighs in each signature that was scored."""
+
 PREDICTABLE: Final = "predictable"
 """`var` column: whether the gene was predicted better than chance where it was hidden."""
 

@@ -69,7 +69,7 @@ def gene_maps(
     Raises
     ------
     GeneMatchError
-        A gene was not imputed.
+        A gene was not imputed, nor is it a signature that was scored.
     """
     from insignia.report import gene_maps_figure
 

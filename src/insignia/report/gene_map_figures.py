@@ -61,7 +61,7 @@ def gene_maps_figure(
     imputed
         What `insignia.spatial.impute` returned.
     genes
-        Genes to draw, of those that were imputed.
+        Genes to draw, of those that were imputed, and signatures, of those that were scored.
     measured
         Registered sections with counts, known or held back, to be shown beside; `None` leaves the row out.
     sections
@@ -76,7 +76,7 @@ def gene_maps_figure(
     MissingMetadata
         The input is not what `impute` returns.
     GeneMatchError
-        A gene was not imputed.
+        A gene was not imputed, nor is it a signature that was scored.
     InputError
         There is nothing to draw, or no section of that name.
     """

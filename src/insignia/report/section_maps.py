@@ -78,11 +78,7 @@ def section_maps(
     common_points(imputed)
     if not genes:
         raise InputError("Name at least one gene to draw.")
-    if absent := [gene for gene in genes if gene not in imputed.var_names]:
-        raise GeneMatchError(
-            f"{absent[:5]} were not imputed; the {imputed.n_vars:,} genes that were are like "
-            f"{list(imputed.var_names[:5])}."
-        )
+    weights = _weights(imputed, genes)
     there = [str(name) for name in imputed.obs[keys.SECTION].astype(str).unique()]
     depths = {name: float(imputed[imputed.obs[keys.SECTION] == name].obsm[keys.SPATIAL_COMMON][0, 2]) for name in there}
     if measured is not None:
@@ -95,8 +91,20 @@ def section_maps(
         held = None
         if measured is not None and name in measured.names and measured[name].is_measured:
             held = measured[name]
-        made.append(_column(imputed, name, depths[name], genes, held, gene_symbols))
+        made.append(_column(imputed, name, depths[name], genes, weights, held, gene_symbols))
     return _gathered(made)
+
+
+def _weights(imputed: "AnnData", names: list[str]) -> np.ndarray:
+    """Give what each imputed gene weighs in each gene or scored signature that is drawn, (genes, drawn)."""
+    scored = imputed.varm.get(keys.SIGNATURE_WEIGHTS, pd.DataFrame(index=imputed.var_names))
+    if absent := [name for name in names if name not in imputed.var_names and name not in scored]:
+        raise GeneMatchError(
+            f"{absent[:5]} were not imputed; the {imputed.n_vars:,} genes that were are like "
+            f"{list(imputed.var_names[:5])}, and the signatures {', '.join(map(str, scored)) or 'none'}."
+        )
+    one = pd.DataFrame({name: imputed.var_names == name for name in names if name not in scored}, imputed.var_names)
+    return np.column_stack([one[name] if name in one else scored[name] for name in names]).astype(np.float64)
 
 
 def _gathered(sections: list[SectionMaps]) -> list[SectionMaps]:
@@ -111,24 +119,42 @@ def _gathered(sections: list[SectionMaps]) -> list[SectionMaps]:
 
 
 def _column(
-    imputed: "AnnData", name: str, z_um: float, genes: list[str], held: "Section | None", gene_symbols: str | None
+    imputed: "AnnData",
+    name: str,
+    z_um: float,
+    genes: list[str],
+    weights: np.ndarray,
+    held: "Section | None",
+    gene_symbols: str | None,
 ) -> SectionMaps:
     own = imputed[(imputed.obs[keys.SECTION] == name).to_numpy()]
     is_known = own.n_obs == 0 or bool(own.obs.get(keys.IS_KNOWN, pd.Series([False])).all())
-    columns = imputed.var_names.get_indexer(genes)
     points = values = sd = extrapolated = None
     is_placed = held is None or held.pose is None or held.pose.is_ok
     if own.n_obs and not is_known:
-        points, values = np.asarray(own.obsm[keys.SPATIAL_COMMON])[:, :2], np.asarray(own.X)[:, columns]
-        sd = np.asarray(own.layers[keys.SD])[:, columns] if keys.SD in own.layers else None
+        points, values = np.asarray(own.obsm[keys.SPATIAL_COMMON])[:, :2], np.asarray(own.X) @ weights
+        sd = _sd(own, genes)
         extrapolated = own.obs[keys.EXTRAPOLATED].to_numpy(bool) if keys.EXTRAPOLATED in own.obs else None
         is_placed &= bool(own.obs[keys.REG_OK].all()) if keys.REG_OK in own.obs else True
-    truth = None if held is None else _normalised(held, imputed, gene_symbols)[:, columns]
+    truth = None if held is None else _normalised(held, imputed, gene_symbols) @ weights
     places = None if held is None else held.common_um[:, :2]
     correlation = None
     if values is not None and truth is not None and held is not None:
         correlation = _correlation(own, values, held, truth)
     return SectionMaps(name, z_um, is_placed, places, truth, points, values, sd, extrapolated, correlation)
+
+
+def _sd(own: "AnnData", names: list[str]) -> np.ndarray | None:
+    """Give the standard deviations of genes and of scores, (spots, drawn); `None` if one has none."""
+    columns = []
+    for name in names:
+        if f"{name}_{keys.SD}" in own.obs:
+            columns.append(own.obs[f"{name}_{keys.SD}"].to_numpy())
+        elif keys.SD in own.layers and name in own.var_names:
+            columns.append(np.asarray(own.layers[keys.SD])[:, own.var_names.get_loc(name)])
+        else:
+            return None
+    return np.column_stack(columns)
 
 
 def _normalised(section: "Section", imputed: "AnnData", gene_symbols: str | None) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -10,6 +11,7 @@ from anndata import AnnData
 import insignia.spatial.imputers  # noqa: F401 - registers them
 from insignia.core.errors import InputError
 from insignia.data import SectionStack
+from insignia.genes import Signature
 from insignia.spatial.assemble import assemble, known_sections
 from insignia.spatial.baselines import baseline_table
 from insignia.spatial.contract import Imputed, Imputer, StackSpots, imputers
@@ -18,6 +20,7 @@ from insignia.spatial.known import mean_and_sd, support_and_distance
 from insignia.spatial.left_out import judge
 from insignia.spatial.outputs import Run, as_adata
 from insignia.spatial.panel import Panel, choose_panel
+from insignia.spatial.signature_scores import Signatures, SignatureScores, read_signatures, wanted_genes
 from insignia.spatial.uncertainty import calibrate
 
 __all__ = ["impute"]
@@ -37,6 +40,8 @@ def impute(
     gene_symbols: str | None = None,
     level: float = 0.9,
     baselines: bool = True,
+    signatures: Signatures = (),
+    min_coverage: float = 0.5,
     seed: int = 0,
 ) -> AnnData:
     """Impute the expression of the spots of serial sections from the sections whose expression is known.
@@ -67,6 +72,12 @@ def impute(
         Share of values that the intervals shall hold.
     baselines
         Try the plain imputers on the same hidden blocks, and write the table; `False` saves their time.
+    signatures
+        Names of bundled signatures, `Signature` objects, or a mapping from name to genes or weights. Their measured
+        genes and controls join a panel of the most abundant ones. Each spot is scored, with intervals that are
+        calibrated on the scores of hidden spots; see `insignia.spatial.signature_scores.SignatureScores`.
+    min_coverage
+        Share of a signature's genes below which it is refused.
     seed
         Of whatever is random; equal seeds give equal results.
 
@@ -79,14 +90,16 @@ def impute(
     InputError
         A section has no pose, nothing is known, there is nothing to impute, or the method needs features.
     GeneMatchError, DuplicateNames, InputSpaceError
-        The counts cannot be brought to a panel.
+        The counts cannot be brought to a panel, or too little of a signature was measured.
     UnknownName
         No such method.
     """
     known = known_sections(stack, known)
     wanted = _wanted(stack, known, sections)
     imputer = imputers[method]() if isinstance(method, str) else method
-    panel = _panel(stack, known, training, genes=genes, gene_symbols=gene_symbols)
+    asked = read_signatures(signatures)
+    panel = _panel(stack, known, training, genes=genes, gene_symbols=gene_symbols, signatures=asked)
+    scores = SignatureScores.of(asked, panel, min_coverage=min_coverage) if asked else None
     spots = assemble(stack, panel, known=known, features=features)
     others = [assemble(other, panel, features=features) for other in training]
     _refuse_no_features(imputer, spots, method=str(method), features=features)
@@ -113,6 +126,7 @@ def impute(
             "training": [other.name for other in training],
             "seed": seed,
         },
+        scores=scores,
         notes=_notes(spots, imputed, is_calibrated=left_out is not None, knows_depth=slope is not None),
     )
     return as_adata(run, wanted)
@@ -140,6 +154,7 @@ def _panel(
     *,
     genes: int | Sequence[str],
     gene_symbols: str | None,
+    signatures: Sequence[Signature],
 ) -> Panel:
     seen = [stack[name].spots for name in known]
     seen += [other[name].spots for other in training for name in other.measured]
@@ -147,7 +162,8 @@ def _panel(
         raise InputError(
             f"Nothing is known of stack {stack.name!r}: no section was measured, and there are no training stacks."
         )
-    return choose_panel(seen, genes, gene_symbols=gene_symbols)
+    also = partial(wanted_genes, signatures) if signatures else None
+    return choose_panel(seen, genes, gene_symbols=gene_symbols, also=also)
 
 
 def _wanted(stack: SectionStack, known: Sequence[str], sections: str | Collection[str]) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from insignia.spatial.depth import gaps_to_known
 from insignia.spatial.known import support_and_distance
 from insignia.spatial.left_out import LeftOut
 from insignia.spatial.panel import Panel
+from insignia.spatial.signature_scores import SignatureScores
 from insignia.spatial.uncertainty import Calibration, is_predictable
 
 __all__ = ["Run", "as_adata"]
@@ -39,6 +40,8 @@ class Run:
         Table of imputers on hidden blocks; `None` without hidden blocks.
     settings
         The caller's choices, by name.
+    scores
+        Signatures to score; `None` for none.
     notes
         What a reader must know, for people.
     """
@@ -51,6 +54,7 @@ class Run:
     left_out: LeftOut | None
     baselines: pd.DataFrame | None
     settings: Mapping[str, Any]
+    scores: SignatureScores | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -64,29 +68,41 @@ def as_adata(run: Run, sections: Sequence[str]) -> AnnData:
     `X`, (spots, genes) float32, ln-normalised over the panel; `layers`: ``sd``, ``lower``, ``upper`` and the imputer's
     parts; `obs`: ``section``, ``spot``, ``z_um``, ``is_known``, ``support``, ``distance_um``, ``extrapolated``,
     ``reg_ok``; `var`: ``source``, ``mean_count``, ``cv_pcc``, ``cv_skill``, ``predictable``; `obsm`: ``spatial`` and
-    ``spatial_common``; `uns["imputation"]`.
+    ``spatial_common``; `uns["imputation"]`. With signatures, `obs` has the score of each by its name, and ``_sd``,
+    ``_lower`` and ``_upper`` after it; `varm["signature_weights"]` says what each gene weighs.
     """
     spots = run.spots
     rows = np.flatnonzero(np.isin(spots.section, [spots.sections.index(name) for name in sections]))
     obs = _obs(run, rows)
-    sd, lower, upper = run.calibration.apply(
-        run.imputed.mean[rows], run.imputed.sd[rows], obs[keys.SUPPORT].to_numpy(), gaps_to_known(spots)[rows]
-    )
+    support, gaps = obs[keys.SUPPORT].to_numpy(), gaps_to_known(spots)[rows]
+    sd, lower, upper = run.calibration.apply(run.imputed.mean[rows], run.imputed.sd[rows], support, gaps)
     values, known = run.imputed.mean[rows].astype(np.float32), spots.is_known[rows]
     values[known] = spots.expression[rows[known]]
     layers = {keys.SD: sd, keys.LOWER: lower, keys.UPPER: upper}
     for name, at_known in ((keys.SD, 0.0), (keys.LOWER, values[known]), (keys.UPPER, values[known])):
         layers[name][known] = at_known
     layers |= {name: part[rows] for name, part in run.imputed.parts.items()}
+    varm = {}
+    if run.scores is not None:
+        columns = run.scores.scored(values, run.imputed.sd[rows], _of_scores(run), support, gaps, is_known=known)
+        obs = obs.assign(**columns)
+        varm[keys.SIGNATURE_WEIGHTS] = pd.DataFrame(run.scores.weights, list(run.panel.genes), list(run.scores.names))
     own = np.concatenate([section.points_um for section in run.stack])
     return AnnData(
         values,
         obs=obs,
         var=_var(run),
         layers={name: np.asarray(layer, dtype=np.float32) for name, layer in layers.items()},
+        varm=varm,
         obsm={keys.SPATIAL: own[rows], keys.SPATIAL_COMMON: spots.xyz_um[rows]},
         uns={keys.IMPUTATION: _how(run, sections)},
     )
+
+
+def _of_scores(run: Run) -> Calibration:
+    assert run.scores is not None
+    level, slope = run.calibration.level, run.calibration.depth_slope
+    return run.scores.calibration(run.left_out, level=level, depth_slope=slope)
 
 
 def _obs(run: Run, rows: np.ndarray) -> pd.DataFrame:
@@ -107,7 +123,7 @@ def _obs(run: Run, rows: np.ndarray) -> pd.DataFrame:
 
 def _var(run: Run) -> pd.DataFrame:
     table = pd.DataFrame(index=list(run.panel.genes))
-    table["source"] = pd.Categorical([run.panel.source] * len(table))
+    table["source"] = pd.Categorical(run.panel.sources)
     table["mean_count"] = run.panel.mean_count
     table["cv_pcc"] = np.nan if run.left_out is None else run.left_out.gene_pcc()
     table["cv_skill"] = np.nan if run.left_out is None else run.left_out.gene_skill()
@@ -145,6 +161,8 @@ def _how(run: Run, sections: Sequence[str]) -> dict[str, Any]:
     }
     if run.baselines is not None:
         how["baselines"] = run.baselines
+    if run.scores is not None:
+        how["signatures"] = run.scores.table(run.left_out)
     if run.panel.ambiguous:
         how["ambiguous_genes"] = list(run.panel.ambiguous)
     return {name: _plain(value) for name, value in how.items()}

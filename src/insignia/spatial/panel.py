@@ -1,7 +1,7 @@
 """Which genes are imputed, chosen on what may be seen, and how their counts are normalised."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +32,8 @@ class Panel:
         Names that were passed over because a section has them more than once.
     gene_symbols
         Column of `var` that holds the names; `None` for `var_names`.
+    n_added
+        How many genes, the last ones, were added for signatures.
     """
 
     genes: tuple[str, ...]
@@ -39,13 +41,23 @@ class Panel:
     mean_count: np.ndarray
     ambiguous: tuple[str, ...] = ()
     gene_symbols: str | None = None
+    n_added: int = 0
+
+    @property
+    def sources(self) -> list[str]:
+        """How each gene came in."""
+        return [self.source] * (len(self) - self.n_added) + ["signature"] * self.n_added
 
     def __len__(self) -> int:
         return len(self.genes)
 
 
 def choose_panel(
-    measured: Sequence[AnnData], genes: int | Sequence[str] = 250, *, gene_symbols: str | None = None
+    measured: Sequence[AnnData],
+    genes: int | Sequence[str] = 250,
+    *,
+    gene_symbols: str | None = None,
+    also: Callable[[Sequence[str], np.ndarray], Sequence[str]] | None = None,
 ) -> Panel:
     """Choose the genes to impute.
 
@@ -59,6 +71,9 @@ def choose_panel(
         the names to take. Equal means are put in the order of the names.
     gene_symbols
         Column of `var` with the names; `None` takes `var_names`.
+    also
+        Says, of the names and mean counts of the genes that all sections measure exactly once, which are wanted beside
+        the most abundant; it has no say where the names are given.
 
     Raises
     ------
@@ -83,8 +98,11 @@ def choose_panel(
         candidates = sorted(shared - repeated)
         means = _mean_counts(measured, names, candidates)
         top = np.argsort(-means, kind="stable")[: _positive(genes)]
-        chosen, source = tuple(candidates[i] for i in top), "top by mean count"
-        return Panel(chosen, source, means[top], tuple(sorted(shared & repeated)), gene_symbols)
+        chosen = [candidates[i] for i in top]
+        added = [gene for gene in (also(candidates, means) if also else ()) if gene not in set(chosen)]
+        places = [*top, *(candidates.index(gene) for gene in added)]
+        ambiguous = tuple(sorted(shared & repeated))
+        return Panel((*chosen, *added), "top by mean count", means[places], ambiguous, gene_symbols, len(added))
     asked = tuple(genes)
     _refuse_missing(asked, shared)
     _refuse_repeated(asked, repeated)

@@ -130,15 +130,17 @@ def _trend(left_out: LeftOut) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return centre, trend, np.abs(deviation).max(axis=0)
 
 
-def is_predictable(left_out: LeftOut | None, n_genes: int) -> np.ndarray:
+def is_predictable(left_out: LeftOut | None, n_genes: int, *, weights: np.ndarray | None = None) -> np.ndarray:
     """Say for each gene, (genes,) bool, whether its share in a spot was predicted better than chance where hidden.
+
+    With `weights`, (genes, sums), the same for weighted sums of genes: (sums,) bool.
 
     Expression is taken relative to the spot's median over the panel: a gene that does nothing itself rises where others
     fall, since shares add up to one, and that can be predicted. The correlation must exceed 0.2, and what one of 0
     exceeds once in a hundred (Fisher's z) among as many spots, each counted once.
     """
     if left_out is None:
-        return np.zeros(n_genes, dtype=bool)
+        return np.zeros(n_genes if weights is None else weights.shape[1], dtype=bool)
     n_spots = max(len(np.unique(left_out.rows)), 4)
     least = max(_LEAST_CORRELATION, float(np.tanh(norm.ppf(0.99) / np.sqrt(n_spots - 3))))
     parts = []
@@ -147,5 +149,6 @@ def is_predictable(left_out: LeftOut | None, n_genes: int) -> np.ndarray:
         predicted = (left_out.mean - left_out.profile[left_out.fold])[rows]
         truth = left_out.truth[rows] - left_out.truth[rows].mean(axis=0)
         ratios = [values - np.median(values, axis=1, keepdims=True) for values in (predicted, truth)]
-        parts.append(column_correlation(*ratios))
+        sums = ratios if weights is None else [values @ weights for values in ratios]
+        parts.append(column_correlation(*sums))
     return np.asarray(np.nan_to_num(np.mean(parts, axis=0)) > least)

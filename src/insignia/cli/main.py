@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from insignia import __version__
-from insignia.cli import atlas, attribute, compare, demo, model, perturb, search, slurm, spatial
+from insignia.cli import atlas, attribute, compare, demo, model, perturb, search, serve, slurm, spatial
 from insignia.cli.output import friendly_errors
 
 __all__ = ["app", "run"]
@@ -27,6 +27,8 @@ app.command("slurm")(slurm.slurm)
 app.command("score")(attribute.score)
 app.command("compare")(compare.compare)
 app.command("search")(search.search)
+app.command("serve")(serve.serve)
+app.command("export-page")(serve.export_page)
 app.command("demo")(demo.demo)
 
 

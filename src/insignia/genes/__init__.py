@@ -4,6 +4,7 @@ from insignia.genes.align import GeneAlignment
 from insignia.genes.gmt import read_gmt, write_gmt
 from insignia.genes.library import bundled, load_signature, signature
 from insignia.genes.match import GeneMatch, match_genes
+from insignia.genes.pasted import paste_of, pasted, pasted_file
 from insignia.genes.renames import Renames, bundled_renames, load_renames
 from insignia.genes.score import normaliser, score
 from insignia.genes.signature import Signature
@@ -21,6 +22,9 @@ __all__ = [
     "load_signature",
     "match_genes",
     "normaliser",
+    "paste_of",
+    "pasted",
+    "pasted_file",
     "read_gmt",
     "score",
     "signature",

@@ -9,7 +9,7 @@ from insignia.core.errors import FileFormatError, SignatureError
 from insignia.core.files import atomic_file
 from insignia.genes.signature import Signature
 
-__all__ = ["read_gmt", "write_gmt"]
+__all__ = ["parse_gmt", "read_gmt", "write_gmt"]
 
 _SIGNED = re.compile(r"(?P<name>.+)_(?P<sign>UP|DN|DOWN)", re.IGNORECASE)
 
@@ -32,18 +32,24 @@ def read_gmt(path: str | Path, *, merge_up_down: bool = False, organism: str | N
         A line has no genes, a gene twice, or a name that was there before.
     """
     path = Path(path)
-    sets: dict[str, Signature] = {}
     with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            found = _parse_line(line, f"{path.name}, line {number}", organism)
-            if found.name in sets:
-                raise FileFormatError(f"{path.name}, line {number}: the set {found.name!r} was there before.")
-            sets[found.name] = found
-    if not sets:
-        raise FileFormatError(f"{path.name} holds no gene sets.")
+        sets = parse_gmt(file, path.name, organism=organism)
     return _merged(sets, organism) if merge_up_down else sets
+
+
+def parse_gmt(lines: Iterable[str], file_name: str, *, organism: str | None = None) -> dict[str, Signature]:
+    """Read the sets of the lines of a GMT file, in order; see `read_gmt`."""
+    sets: dict[str, Signature] = {}
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        found = _parse_line(line, f"{file_name}, line {number}", organism)
+        if found.name in sets:
+            raise FileFormatError(f"{file_name}, line {number}: the set {found.name!r} was there before.")
+        sets[found.name] = found
+    if not sets:
+        raise FileFormatError(f"{file_name} holds no gene sets.")
+    return sets
 
 
 def _parse_line(line: str, where: str, organism: str | None) -> Signature:

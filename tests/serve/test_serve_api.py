@@ -179,6 +179,19 @@ def test_groups_are_compared_by_donor_as_on_the_command_line(client, table):
     assert "There are:" in refused(client, 400, f"{A}/compare", **MS1, against="nothing")
 
 
+def test_contributions_add_up_to_the_score_of_the_group(client, atlas_path):
+    found = ok(client, f"{A}/contributions", **MS1, group="septic shock")
+    result = Atlas.open(atlas_path).search("MS1", where="cell_type = 'classical monocyte'")
+    expected = result.contributions("disease").matrix()["septic shock"]
+    assert {row["gene"]: row["contribution"] for row in found["genes"]} == pytest.approx(expected.to_dict())
+    assert sum(row["contribution"] for row in found["genes"]) == pytest.approx(found["score"])
+    values = [row["contribution"] for row in found["genes"]]
+    assert values == sorted(values, reverse=True)
+    first = ok(client, f"{A}/contributions", **MS1, unit="cell")
+    assert first["group"] in {"septic shock", "Kawasaki disease"}
+    assert "There is no group 'flu'" in refused(client, 400, f"{A}/contributions", **MS1, group="flu")
+
+
 def test_two_signatures_are_counted_over_the_same_cells(client, atlas_path):
     found = ok(client, f"{A}/two", signature="MS1", other="IFN_I", min_cells=5)
     atlas = Atlas.open(atlas_path)

@@ -45,6 +45,13 @@ class Against(Question):
     test: Literal["van_elteren", "meta", "beta_binomial", "mann_whitney"] = "van_elteren"
 
 
+class GroupOf(Question):
+    """One group of a search, and what its means are over."""
+
+    group: str | None = Field(None, max_length=500, description="The group; else the one with the highest score.")
+    unit: Literal["donor", "cell"] = Field("donor", description="donor gives each donor one voice, cell each cell.")
+
+
 class OneSample(Question):
     """A sample of a search."""
 
@@ -159,6 +166,16 @@ def routes(state: State) -> APIRouter:
             return views.comparison_answer(table.compare(query.by, reference=query.against, test=query.test))
 
         return await state.answer(atlas, ("compare", _key(query)), make)
+
+    @router.get("/atlases/{atlas}/contributions", response_model=answers.ContributionTable)
+    async def contributions(atlas: AtlasName, query: Annotated[GroupOf, Query()]) -> Response:
+        """Say what each gene adds to the mean score of a group; the parts add up to the score."""
+
+        def make(found: OpenAtlas) -> answers.ContributionTable:
+            parts = state.find(found, query).result.contributions(query.by, unit=query.unit)
+            return views.contribution_table(parts, query.group)
+
+        return await state.answer(atlas, ("contributions", _key(query)), make)
 
     @router.get("/atlases/{atlas}/cells", response_model=answers.CellPage)
     async def cells(atlas: AtlasName, query: Annotated[OneSample, Query()]) -> Response:

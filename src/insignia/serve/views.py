@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from insignia.atlas import Comparison
+from insignia.atlas import Comparison, Contributions
 from insignia.core import keys
 from insignia.genes import GeneMatch, Signature, bundled, paste_of, signature
 from insignia.report import answer, verdict
@@ -24,6 +24,7 @@ __all__ = [
     "cell_page",
     "command",
     "comparison_answer",
+    "contribution_table",
     "facets",
     "gene_sets",
     "match_report",
@@ -172,6 +173,30 @@ def comparison_answer(comparison: Comparison) -> a.ComparisonAnswer:
         test=comparison.test,
         alpha=comparison.alpha,
         rows=[a.ComparisonRow(**row) for row in rows],
+    )
+
+
+def contribution_table(parts: Contributions, group: str | None) -> a.ContributionTable:
+    """Say what each gene adds to the score of a group, the most first; the group that scores highest by default."""
+    scores = parts.groups["score"].to_numpy()
+    row = int(np.argmax(scores)) if group is None else parts.row(group)
+    order = np.argsort(-parts.values[row], kind="stable")
+    score = float(scores[row])
+    columns = {
+        "gene": np.array(parts.genes, dtype=object),
+        "weight": parts.weights,
+        "contribution": parts.values[row],
+        "share": parts.values[row] / score if score else np.full(len(parts.genes), np.nan),
+        "attribution": parts.attribution[row],
+        "detection": parts.detection[row],
+        "measured": parts.measured[row],
+    }
+    return a.ContributionTable(
+        group=parts.labels[row],
+        groups=parts.labels,
+        score=_number(score),
+        unit=parts.unit,
+        genes=[a.ContributionRow(**one) for one in _plain(pd.DataFrame(columns).iloc[order])],
     )
 
 

@@ -11,6 +11,7 @@ from insignia.core.errors import GeneMatchError, InputError, MissingMetadata
 from tests.report.contribution_tables import contributions
 from tests.report.perturb_tables import program_effects, programs, summary, view
 from tests.report.sample_tables import attributed_cells, compared_cells, sample_table
+from tests.report.screen_tables import screen_comparison
 from tests.report.stacks import imputed, simulated
 from tests.report.test_scoreboard_figure import table as scores
 
@@ -55,6 +56,7 @@ DRAW = {
     "scoreboard": lambda **options: pl.scoreboard(scores(), **options),
     "stack": lambda **options: pl.stack(STACK, **options),
     "stack_3d": lambda **options: pl.stack_3d(IMPUTED, "A01", **options),
+    "volcano": lambda **options: pl.volcano(screen_comparison(), **options),
     "top_genes": lambda **options: pl.top_genes(attributed_cells(), keys.CELL_TYPE, **options),
 }
 
@@ -96,7 +98,7 @@ def test_show_and_save(name, pyplot, tmp_path):
     assert sorted(file.name for file in tmp_path.iterdir()) == ["plot.pdf", "plot.png"]
 
 
-@pytest.mark.parametrize("name", ["completeness", "contributions", "samples", "stack_3d", "strata"])
+@pytest.mark.parametrize("name", ["completeness", "contributions", "samples", "stack_3d", "strata", "volcano"])
 def test_they_draw_on_given_axes(name, pyplot):
     axes = Figure().subplots(1, 2)
     assert DRAW[name](ax=axes[1]) is axes[1]

@@ -6,6 +6,7 @@ from insignia.atlas.cell_filters import CellFilters, FilterStep
 from insignia.atlas.comparison import Comparison
 from insignia.atlas.result import SearchResult, StudyCoverage
 from insignia.atlas.samples import SampleTable
+from insignia.atlas.screens.comparison import ScreenComparison
 from insignia.atlas.screens.contributions import Contributions
 from insignia.atlas.screens.screen import Screen
 from insignia.atlas.store import Atlas
@@ -20,6 +21,7 @@ __all__ = [
     "Hits",
     "SampleTable",
     "Screen",
+    "ScreenComparison",
     "SearchResult",
     "StudyCoverage",
 ]

@@ -16,7 +16,7 @@ from insignia.stats import benjamini_hochberg, group_effect
 if TYPE_CHECKING:
     from insignia.atlas.samples import SampleTable
 
-__all__ = ["Comparison", "compare"]
+__all__ = ["Comparison", "compare", "labels_of", "note", "pairs", "sizes"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +97,7 @@ class Comparison:
             raise InputError(f"At least one shuffle is needed, n is {n}.")
         generator = np.random.default_rng(rng)
         found = {}
-        for group, stratum, units, is_case in _pairs(self.units.table, self.by, self.reference):
+        for group, stratum, units, is_case in pairs(self.units.table, self.by, self.reference):
             both = studies_with_both(units, is_case)
             found[group, stratum] = _permuted(units[both], is_case[both], n, generator)
         index = pd.MultiIndex.from_frame(self.table[["group", "stratum"]])
@@ -118,11 +118,11 @@ def compare(
     pooled = samples if "samples" in samples.table else samples.pool_donors()
     units = replace(pooled, table=_one_row_a_donor(pooled.table, by))
     run = group_tests[test]
-    labels = _labels(units.table[by])
+    labels = labels_of(units.table[by])
     if reference not in labels:
         raise InputError(f"No donor has {by} {reference!r} to compare with. There are: {', '.join(labels) or 'none'}.")
     rows = []
-    for group, stratum, members, is_case in _pairs(units.table, by, reference):
+    for group, stratum, members, is_case in pairs(units.table, by, reference):
         outcome = run(members, is_case)
         both = studies_with_both(members, is_case)
         effect = group_effect(
@@ -133,7 +133,7 @@ def compare(
             {
                 "group": group,
                 "stratum": stratum,
-                **_sizes(members, is_case, both),
+                **sizes(members, is_case, both),
                 "shift": effect.shift,
                 "low": effect.low,
                 "high": effect.high,
@@ -141,12 +141,7 @@ def compare(
                 "p": outcome.p,
                 "smallest_p": outcome.smallest_p,
                 "testable": testable,
-                "note": "; ".join(
-                    [
-                        *_notes(members, is_case, both, outcome.notes, outcome.smallest_p, alpha),
-                        *_in_several(members[by], is_case),
-                    ]
-                ),
+                "note": note(members, is_case, by, outcome.notes, outcome.smallest_p, alpha),
             }
         )
     table = pd.DataFrame(rows, columns=None if rows else ["group", "stratum", "p", "testable", "shift"])
@@ -155,12 +150,12 @@ def compare(
     return Comparison(table, reference, by, test, alpha, units)
 
 
-def _pairs(table: pd.DataFrame, by: str, reference: str) -> Iterator[tuple[str, str, pd.DataFrame, np.ndarray]]:
-    """Each group and stratum with its donors and those of the reference."""
+def pairs(table: pd.DataFrame, by: str, reference: str) -> Iterator[tuple[str, str, pd.DataFrame, np.ndarray]]:
+    """Give each group and stratum with its donors and those of the reference."""
     for stratum, rows in table.groupby("stratum", sort=True):
         parts = [set(value.split(SEPARATOR)) for value in rows[by]]
         of_reference = np.array([found == {reference} for found in parts])
-        for group in _labels(rows[by]):
+        for group in labels_of(rows[by]):
             if group in (reference, keys.UNKNOWN):
                 continue
             of_group = np.array([group in found for found in parts])
@@ -175,11 +170,13 @@ def _one_row_a_donor(table: pd.DataFrame, by: str) -> pd.DataFrame:
     return joined.assign(fraction=joined["hits"] / joined["cells"], samples=1)
 
 
-def _labels(column: pd.Series) -> list[str]:
+def labels_of(column: pd.Series) -> list[str]:
+    """List the groups that donors belong to."""
     return sorted({label for value in column.unique() for label in str(value).split(SEPARATOR)})
 
 
-def _sizes(units: pd.DataFrame, is_case: np.ndarray, both: np.ndarray) -> dict[str, float]:
+def sizes(units: pd.DataFrame, is_case: np.ndarray, both: np.ndarray) -> dict[str, float]:
+    """Count donors and studies, and average their fractions, those of the studies compared."""
     compared = both if both.any() else np.ones(len(units), dtype=bool)
     fraction, studies = units["fraction"].to_numpy(), units[keys.STUDY]
     others = fraction[~is_case & compared]
@@ -191,6 +188,20 @@ def _sizes(units: pd.DataFrame, is_case: np.ndarray, both: np.ndarray) -> dict[s
         "mean_fraction": float(fraction[is_case & compared].mean()),
         "reference_fraction": float(others.mean()) if others.size else float("nan"),
     }
+
+
+def note(
+    units: pd.DataFrame,
+    is_case: np.ndarray,
+    by: str,
+    notes: tuple[str, ...],
+    smallest_p: float,
+    alpha: float,
+) -> str:
+    """Say what a comparison rests on, and why it cannot be tested."""
+    both = studies_with_both(units, is_case)
+    found = [*_notes(units, is_case, both, notes, smallest_p, alpha), *_in_several(units[by], is_case)]
+    return "; ".join(found)
 
 
 def _notes(

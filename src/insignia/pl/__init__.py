@@ -3,7 +3,7 @@
 from insignia.pl.atlas import forest, samples, strata
 from insignia.pl.attribution import attribution_dots, compare_scores, completeness, top_genes
 from insignia.pl.perturb import cells, effects, prediction_scores, program_map
-from insignia.pl.screens import contributions
+from insignia.pl.screens import contributions, volcano
 from insignia.pl.spatial import gene_maps, scoreboard, stack, stack_3d
 
 __all__ = [
@@ -23,4 +23,5 @@ __all__ = [
     "stack_3d",
     "strata",
     "top_genes",
+    "volcano",
 ]

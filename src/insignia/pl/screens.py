@@ -8,9 +8,9 @@ from insignia.pl.drawing import axes_of
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from insignia.atlas import Contributions
+    from insignia.atlas import Contributions, ScreenComparison
 
-__all__ = ["contributions"]
+__all__ = ["contributions", "volcano"]
 
 
 def contributions(
@@ -44,3 +44,47 @@ def contributions(
     from insignia.report import contributions_figure
 
     return axes_of(contributions_figure, found, ax=ax, show=show, save=save, group=group, reference=reference, top=top)
+
+
+def volcano(
+    comparison: "ScreenComparison",
+    *,
+    effect: str = "effect",
+    group: str | None = None,
+    stratum: str | None = None,
+    n_labels: int = 12,
+    ax: "Axes | None" = None,
+    show: bool = False,
+    save: str | Path | None = None,
+) -> "Axes | None":
+    """Draw the difference of every signature from the reference against its q-value.
+
+    Parameters
+    ----------
+    comparison, effect, group, stratum, n_labels
+        As for `insignia.report.volcano_figure`.
+    ax, show, save
+        As for `samples`.
+
+    Returns
+    -------
+    The axes, unless `show`.
+
+    Raises
+    ------
+    InputError
+        There is nothing to draw.
+    """
+    from insignia.report import volcano_figure
+
+    return axes_of(
+        volcano_figure,
+        comparison,
+        ax=ax,
+        show=show,
+        save=save,
+        effect=effect,
+        group=group,
+        stratum=stratum,
+        n_labels=n_labels,
+    )

@@ -22,6 +22,7 @@ from insignia.report.stack_figures import stack_figure
 from insignia.report.stack_view_figures import stack_3d_figure
 from insignia.report.strata_figures import strata_figure
 from insignia.report.style import save_figure
+from insignia.report.volcano_figures import volcano_figure
 
 __all__ = [
     "Bullets",
@@ -56,4 +57,5 @@ __all__ = [
     "strata_figure",
     "top_genes_figure",
     "verdict",
+    "volcano_figure",
 ]

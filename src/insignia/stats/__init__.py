@@ -5,24 +5,26 @@ from insignia.stats.autocorrelation import morans_i, neighbour_weights
 from insignia.stats.beta_binomial import BetaBinomialFit, beta_binomial
 from insignia.stats.differential import Moments, moments, welch_test
 from insignia.stats.distances import energy_distance, energy_distance_sq, mmd_rbf
-from insignia.stats.effect_sizes import Effect, group_effect
+from insignia.stats.effect_sizes import Effect, Effects, group_effect, group_effects
 from insignia.stats.hits import cutoff, rules
 from insignia.stats.intervals import conformal_width, coverage_by_bin, interval_coverage
 from insignia.stats.meta_analysis import MetaAnalysis, meta_analysis
 from insignia.stats.metrics import auroc, auroc_by_donor
 from insignia.stats.multiple import benjamini_hochberg
 from insignia.stats.paired import PairedTest, paired_test
-from insignia.stats.rank_tests import RankTest, rank_test
+from insignia.stats.rank_tests import RankTest, RankTests, rank_test, rank_tests
 from insignia.stats.reliability import spearman_brown, thinning_reliability
 from insignia.stats.weighted import share_farther, squared_score_weights, weighted_mse, weighted_skill
 
 __all__ = [
     "BetaBinomialFit",
     "Effect",
+    "Effects",
     "MetaAnalysis",
     "Moments",
     "PairedTest",
     "RankTest",
+    "RankTests",
     "auroc",
     "auroc_by_donor",
     "benjamini_hochberg",
@@ -34,6 +36,7 @@ __all__ = [
     "energy_distance",
     "energy_distance_sq",
     "group_effect",
+    "group_effects",
     "interval_coverage",
     "meta_analysis",
     "mmd_rbf",
@@ -43,6 +46,7 @@ __all__ = [
     "neighbour_weights",
     "paired_test",
     "rank_test",
+    "rank_tests",
     "rules",
     "share_farther",
     "spearman_brown",

@@ -8,9 +8,10 @@ import numpy as np
 from insignia.core.errors import InputError
 from insignia.stats.arms import arms_of
 
-__all__ = ["Effect", "group_effect"]
+__all__ = ["Effect", "Effects", "group_effect", "group_effects"]
 
 _LEVEL: Final = 0.95
+_PAIRS_AT_ONCE: Final = 5_000_000
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,58 @@ def group_effect(
     return Effect(
         float(np.median(differences)), float(low), float(high), float(np.sign(differences).mean()), differences.size
     )
+
+
+@dataclass(frozen=True, eq=False)
+class Effects:
+    """Differences of many columns, (columns,) each, all NaN where no stratum has both groups.
+
+    Parameters
+    ----------
+    shift, cliffs_delta
+        As in `Effect`.
+    standardised
+        The shift in standard deviations of units within their group and stratum; NaN where these do not vary.
+    """
+
+    shift: np.ndarray
+    cliffs_delta: np.ndarray
+    standardised: np.ndarray
+
+
+def group_effects(values: np.ndarray, is_case: np.ndarray, strata: np.ndarray | None = None) -> Effects:
+    """Measure every column as `group_effect` does, without intervals.
+
+    Parameters
+    ----------
+    values
+        (units, columns).
+    is_case, strata
+        As for `group_effect`.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    arms = arms_of(np.arange(len(values), dtype=np.float64), is_case, strata)
+    rows = [(one.cases.astype(np.int64), one.others.astype(np.int64)) for one in arms if one.has_both]
+    shift, delta, deviation = (np.full(values.shape[1], np.nan) for _ in range(3))
+    if not rows:
+        return Effects(shift, delta, deviation)
+    pairs = sum(cases.size * others.size for cases, others in rows)
+    step = max(1, _PAIRS_AT_ONCE // pairs)
+    for start in range(0, values.shape[1], step):
+        part = values[:, start : start + step]
+        differences = np.concatenate(
+            [(part[cases][:, None] - part[others][None]).reshape(-1, part.shape[1]) for cases, others in rows]
+        )
+        shift[start : start + step] = np.median(differences, axis=0)
+        delta[start : start + step] = np.sign(differences).mean(axis=0)
+    both = [arm for pair in rows for arm in pair]
+    within = sum(((values[arm] - values[arm].mean(axis=0)) ** 2).sum(axis=0) for arm in both)
+    freedom = sum(arm.size - 1 for arm in both)
+    if freedom:
+        deviation = np.sqrt(within / freedom)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        standardised = np.where(deviation > 0, shift / deviation, np.nan)
+    return Effects(shift, delta, standardised)
 
 
 def _differences(arms: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:

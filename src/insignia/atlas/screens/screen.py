@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -10,8 +11,12 @@ from anndata import AnnData
 
 from insignia.atlas.screens.means import group_codes
 from insignia.atlas.snapshot import Snapshot
+from insignia.core import keys
 from insignia.core.errors import MissingMetadata, UnknownName
 from insignia.genes import GeneMatch, Signature
+
+if TYPE_CHECKING:
+    from insignia.atlas.screens.comparison import ScreenComparison
 
 __all__ = ["Screen"]
 
@@ -132,6 +137,71 @@ class Screen:
         cells = np.bincount(codes, self.groups["cells"], minlength=len(groups)).astype(np.int64)
         pieces = self.pieces.assign(group=codes[self.pieces["group"]])
         return replace(self, groups=groups.assign(cells=cells), scores=scores, pieces=pieces)
+
+    def take(self, rows: np.ndarray) -> "Screen":
+        """Keep some groups, by their rows."""
+        number = np.full(len(self.groups), -1)
+        number[rows] = np.arange(rows.size)
+        kept = number[self.pieces["group"]] >= 0
+        pieces = self.pieces[kept].assign(group=number[self.pieces.loc[kept, "group"]])
+        return replace(
+            self, groups=self.groups.iloc[rows].reset_index(drop=True), scores=self.scores[rows], pieces=pieces
+        )
+
+    def compare(
+        self,
+        by: str = keys.DISEASE,
+        *,
+        reference: str = "normal",
+        stratum: str | None = keys.CELL_TYPE,
+        test: str = "van_elteren",
+        alpha: float = 0.05,
+        min_cells: int = 25,
+        n_intervals: int = 50,
+        rng: int = 0,
+    ) -> "ScreenComparison":
+        """Compare each group with a reference, signature by signature, donors being the units, never cells.
+
+        The tests are those of `SampleTable.compare`, of mean scores in place of fractions of hits; q-values are those
+        of Benjamini and Hochberg over all signatures, groups and strata that could have reached `alpha`.
+
+        Parameters
+        ----------
+        by, reference, alpha
+            As for `SampleTable.compare`.
+        stratum
+            Column each of whose values is compared by itself; `None` compares over all cells of a donor.
+        test
+            ``"van_elteren"``, ``"meta"`` or ``"mann_whitney"``.
+        min_cells
+            Samples with fewer cells (of the stratum) are put aside.
+        n_intervals
+            How many of the first rows get an interval.
+        rng
+            Of the bootstrap of the intervals.
+
+        Raises
+        ------
+        MissingMetadata
+            The groups have no such column.
+        InputError
+            No donor belongs to the reference, no sample has enough cells, or the test counts hits.
+        UnknownName
+            No test has this name.
+        """
+        from insignia.atlas.screens.comparison import compare_screen
+
+        return compare_screen(
+            self,
+            by=by,
+            reference=reference,
+            stratum=stratum,
+            test=test,
+            alpha=alpha,
+            min_cells=min_cells,
+            n_intervals=n_intervals,
+            rng=rng,
+        )
 
     def place(self, name: str) -> int:
         """Place of a signature by its name.

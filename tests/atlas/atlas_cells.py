@@ -111,7 +111,8 @@ def make_atlas(path, *additions, **options):
 
 
 def listing(path):
-    """Every file below a folder, with its size and change time."""
-    return {
-        str(p.relative_to(path)): (p.stat().st_size, p.stat().st_mtime_ns) for p in path.rglob("*") if p.is_file()
-    } | {str(p.relative_to(path)): None for p in path.rglob("*") if p.is_dir()}
+    """Every file below a folder, with its size and change time; the lock says who held it last, and so may change."""
+    files = [p for p in path.rglob("*") if p.is_file() and p.name != "writer.lock"]
+    return {str(p.relative_to(path)): (p.stat().st_size, p.stat().st_mtime_ns) for p in files} | {
+        str(p.relative_to(path)): None for p in path.rglob("*") if p.is_dir()
+    }

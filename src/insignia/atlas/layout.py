@@ -5,7 +5,7 @@ from typing import Final
 from insignia.core.errors import InputError
 
 FORMAT: Final = "insignia-atlas"
-FORMAT_VERSION: Final = "1.0"
+FORMAT_VERSION: Final = "1.1"
 """Readers refuse another major version; a higher minor version only adds entries that may be ignored."""
 
 BLOCK: Final = 65_536
@@ -18,6 +18,11 @@ MAX_VALUE: Final = 65_504.0
 MANIFEST: Final = "atlas.json"
 GENES: Final = "genes.parquet"
 SEGMENTS: Final = "segments"
+SCREENS: Final = "screens"
+VERSIONS: Final = "versions"
+"""Folders of an atlas: its cells, what was computed from them, and a copy of the manifest of each version in use."""
+
+WRITER_LOCK: Final = "writer.lock"
 
 SEGMENT: Final = "segment.json"
 CELLS: Final = "cells.npy"

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -45,7 +46,7 @@ class Plan:
     segments: tuple[SegmentPlan, ...]
     studies: tuple[str, ...]
     columns: Mapping[str, str]
-    origins: tuple[dict[str, str], ...]
+    origins: tuple[dict[str, Any], ...]
 
     @property
     def n_cells(self) -> int:
@@ -82,7 +83,10 @@ def plan_addition(
             _check_record(manifest, cells, source.name)
             frames.append(_metadata(cells.obs, source, columns, constants, extra, mapping or MetadataMap()))
             measured.append(np.asarray(cells.measured, dtype=bool))
-    origins = tuple(source.origin() for source in sources)
+    origins = tuple(
+        {**source.origin(), "studies": frame[keys.STUDY].unique().tolist()}
+        for source, frame in zip(sources, frames, strict=True)
+    )
     obs = pd.concat(frames, ignore_index=True)
     if not len(obs):
         raise InputError("There is nothing to add: the sources hold no cells.")
@@ -199,7 +203,7 @@ def _metadata(
     return obs
 
 
-def _check_studies(manifest: Manifest, obs: pd.DataFrame, origins: Sequence[dict[str, str]]) -> None:
+def _check_studies(manifest: Manifest, obs: pd.DataFrame, origins: Sequence[dict[str, Any]]) -> None:
     known = [name for name in obs[keys.STUDY].unique() if name in manifest.studies]
     if known:
         raise DuplicateStudy(

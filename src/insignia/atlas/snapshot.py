@@ -1,10 +1,10 @@
 """One version of an atlas, as a reader sees it: later additions do not change it."""
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from insignia.atlas.layout import GAP_COLUMN, GENES, OBS, SEGMENTS, SUM_COLUMN
 from insignia.atlas.manifest import Manifest
 from insignia.atlas.segment import SegmentCache
+from insignia.atlas.versions import Hold, open_version
 from insignia.core import keys
 from insignia.core.errors import AtlasDamaged
 from insignia.core.files import sha256_file
@@ -36,10 +37,20 @@ def write_genes(path: Path, genes: GeneVocabulary) -> str:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A manifest and what it names."""
+    """A manifest and what it names, which stays on disk for as long as the hold lives."""
 
     path: Path
     manifest: Manifest
+    hold: Hold | None = field(default=None, compare=False, repr=False)
+
+    @classmethod
+    def open(cls, path: Path) -> "Snapshot":
+        """Open an atlas as it is now."""
+        return cls(path, *open_version(path))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # without what is open: another process opens it again
+        return type(self), (self.path, self.manifest, self.hold)
 
     @cached_property
     def genes(self) -> GeneVocabulary:

@@ -12,6 +12,7 @@ from insignia.atlas.manifest import GeneTable, Manifest
 from insignia.atlas.result import SearchResult
 from insignia.atlas.snapshot import Snapshot, write_genes
 from insignia.atlas.sources import Sources, find_sources
+from insignia.atlas.versions import write_version
 from insignia.core import keys
 from insignia.core.errors import AtlasError, AtlasMismatch, InputError
 from insignia.core.files import atomic_folder
@@ -32,7 +33,8 @@ __all__ = ["Atlas"]
 class Atlas:
     """An atlas on disk; make one with `Atlas.create`, open one with `Atlas.open`.
 
-    An open atlas, and every result of it, keeps showing the version it was opened at or brought to by its own `add`.
+    An open atlas, and every result of it, keeps showing the version it was opened at or brought to by its own changes,
+    whatever others change meanwhile. A change starts from the newest version.
     """
 
     def __init__(self, snapshot: Snapshot) -> None:
@@ -77,7 +79,9 @@ class Atlas:
         with atomic_folder(path) as folder:
             (folder / SEGMENTS).mkdir()
             table = GeneTable(len(genes), genes.sha256, write_genes(folder / GENES, genes))
-            Manifest(record=record, genes=table, encoding=check_encoding(encoding)).write(folder)
+            manifest = Manifest(record=record, genes=table, encoding=check_encoding(encoding))
+            write_version(folder, manifest)
+            manifest.write(folder)
         return cls.open(path)
 
     @classmethod
@@ -91,8 +95,7 @@ class Atlas:
         AtlasDamaged
             Its manifest is not what was written.
         """
-        path = Path(path)
-        return cls(Snapshot(path, Manifest.read(path)))
+        return cls(Snapshot.open(Path(path)))
 
     @property
     def path(self) -> Path:
@@ -184,6 +187,8 @@ class Atlas:
 
         Raises
         ------
+        AtlasBusy
+            Another process is changing the atlas.
         AtlasMismatch
             The cells were attributed by another model, method, target or scaling.
         DuplicateStudy
@@ -199,9 +204,8 @@ class Atlas:
 
         if max_cells_per_segment < 1:
             raise InputError(f"max_cells_per_segment is at least 1; found {max_cells_per_segment}.")
-        manifest, report = add_sources(
+        snapshot, report = add_sources(
             self.path,
-            self._snapshot.manifest,
             find_sources(sources, key=key, n_genes=self._snapshot.manifest.genes.count),
             columns=columns,
             constants=constants,
@@ -211,8 +215,15 @@ class Atlas:
             encoding=encoding,
             show=progress,
         )
-        self._snapshot = Snapshot(self.path, manifest)
+        self._turn_to(snapshot)
         return report
+
+    def _turn_to(self, snapshot: Snapshot) -> None:
+        """Show a new version from now on, and delete what only the one before needed, unless somebody reads it."""
+        from insignia.atlas.commit import tidy
+
+        self._snapshot = snapshot
+        tidy(self.path)
 
     def obs(self, where: str | None = None) -> pd.DataFrame:
         """Read the metadata of all cells, or of those that `where` chooses, in the order of the atlas."""

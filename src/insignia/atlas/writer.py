@@ -110,7 +110,9 @@ class SegmentWriter:
         self._last_row, self._is_sorted = -1, True
 
     def _array(self, name: str, dtype: type) -> np.memmap:
-        return np.lib.format.open_memmap(self._folder / name, mode="w+", dtype=dtype, shape=(self.n_values,))
+        array = np.lib.format.open_memmap(self._folder / name, mode="w+", dtype=dtype, shape=(self.n_values,))
+        _reserve(self._folder / name)
+        return array
 
     def write(self, matrix: csr_matrix, rows: np.ndarray, name: str) -> None:
         """Write a block of cells; `rows` is the row of each in the segment, or -1 to leave it out."""
@@ -122,7 +124,7 @@ class SegmentWriter:
         if not kernels.scatter_values(matrix.indptr, matrix.indices, matrix.data, rows, self._cursor, cells, halves):
             raise _changed(name)
 
-    def finish(self, name: str, *, ingest: str, origins: tuple[dict[str, str], ...]) -> SegmentEntry:
+    def finish(self, name: str, *, ingest: str, origins: tuple[dict[str, Any], ...]) -> SegmentEntry:
         """Write what remains, and return the entry of the manifest for a segment called `name`."""
         if not np.array_equal(self._cursor[:-1], self._offsets[:, 1:-1].T) or not np.array_equal(
             self._cursor[-1], self._offsets[:, -1]
@@ -151,7 +153,7 @@ class SegmentWriter:
             for name in layout.VALUE_FILES[layout.FAST]:
                 (self._folder / name).unlink()
 
-    def _header(self, name: str, ingest: str, origins: tuple[dict[str, str], ...]) -> SegmentEntry:
+    def _header(self, name: str, ingest: str, origins: tuple[dict[str, Any], ...]) -> SegmentEntry:
         paths = [self._folder / name for name in (*layout.VALUE_FILES[self._encoding], *layout.OTHER_FILES)]
         with ThreadPoolExecutor(num_threads()) as pool:
             hashes = list(pool.map(_settle, paths))
@@ -201,6 +203,13 @@ def _dictionary(column: pd.Series) -> pa.Array:
     text_of, texts = pd.factorize(np.array([str(value) for value in values], dtype=object))
     codes = np.where(codes < 0, -1, np.append(text_of, -1)[codes]).astype(np.int32)
     return pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), pa.array(texts, pa.string()))
+
+
+def _reserve(path: Path) -> None:
+    """Take the place on disk at once: where it is full, writing into a map would kill the process."""
+    if hasattr(os, "posix_fallocate"):
+        with path.open("rb+") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
 def _settle(path: Path) -> str:

@@ -17,6 +17,7 @@ The family tree::
     │   ├── UnsafeCheckpoint               a checkpoint needs code to be run, which is refused
     │   └── DegenerateTarget               the target's gradient vanishes by construction
     ├── AtlasError (ValueError)            an atlas on disk; exit code 4
+    │   ├── AtlasBusy                      another process is changing the atlas
     │   ├── AtlasMismatch                  attributions of another model, method or gene table
     │   ├── AtlasDamaged                   a manifest or a segment does not hold what it says
     │   └── DuplicateStudy                 the study is already in the atlas
@@ -30,6 +31,7 @@ The family tree::
 """
 
 __all__ = [
+    "AtlasBusy",
     "AtlasDamaged",
     "AtlasError",
     "AtlasMismatch",
@@ -128,6 +130,10 @@ class AtlasError(InsigniaError, ValueError):
     """An atlas on disk cannot be used as asked."""
 
     exit_code = 4
+
+
+class AtlasBusy(AtlasError):
+    """Another process is changing the atlas."""
 
 
 class AtlasMismatch(AtlasError):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from insignia.atlas.add_report import AddReport
-from insignia.atlas.layout import FAST, GENES, MANIFEST, MAX_CELLS_PER_SEGMENT, SEGMENTS, check_encoding
+from insignia.atlas.layout import FAST, GENES, MANIFEST, MAX_CELLS_PER_SEGMENT, SEGMENTS, WRITER_LOCK, check_encoding
 from insignia.atlas.manifest import GeneTable, Manifest
 from insignia.atlas.result import SearchResult
 from insignia.atlas.snapshot import Snapshot, write_genes
@@ -80,6 +80,7 @@ class Atlas:
             (folder / SEGMENTS).mkdir()
             table = GeneTable(len(genes), genes.sha256, write_genes(folder / GENES, genes))
             manifest = Manifest(record=record, genes=table, encoding=check_encoding(encoding))
+            (folder / WRITER_LOCK).touch()
             write_version(folder, manifest)
             manifest.write(folder)
         return cls.open(path)

@@ -79,6 +79,12 @@ def test_from_a_screen_to_predicted_cells_and_a_verdict(result, made, model, tmp
     predicted = read(tmp_path / "cells.h5ad")
     assert predicted.uns[keys.PERTURB]["split_hash"] == split["fingerprint"]
     assert np.isfinite(predicted.X).all()
+    again = result("predict", model, "--split", made / "split.json", "-o", tmp_path / "again.h5ad", "--cells", 30)
+    assert again["conditions"] == cells["conditions"]
+    np.testing.assert_array_equal(read(tmp_path / "again.h5ad").X, predicted.X)
+    pair = result("cell-eval", tmp_path / "cells.h5ad", made / "screen.h5ad", "-o", tmp_path / "pair")
+    assert pair["command"].startswith(f"cell-eval run -ap {tmp_path / 'pair' / 'predicted.h5ad'} -ar ")
+    assert set(read(pair["real"]).obs["target_gene"]) == {*split["test"], "non-targeting"}
     result("predict", model, *split["test"], "-o", tmp_path / "means.h5ad", "--means")
     plain = tmp_path / "plain"
     result("fit", made / "screen.h5ad", "-o", plain, "--split", made / "split.json", "--method", "ridge_onehot")
@@ -144,6 +150,10 @@ def test_failures_are_said_in_words_and_by_their_exit_code(insignia, result, mad
     code, err = failed("predict", model, "NEWGENE", "-o", tmp_path / "x.h5ad")
     assert (code, "no vector for NEWGENE" in err) == (2, True), err
     assert not (tmp_path / "x.h5ad").exists()
+    code, err = failed("predict", model, "-o", tmp_path / "x.h5ad")
+    assert (code, "one of the two" in err) == (2, True), err
+    code, err = failed("predict", model, "PERT001", "--split", split, "-o", tmp_path / "x.h5ad")
+    assert (code, "one of the two" in err) == (2, True), err
     result("fit", made / "screen.h5ad", "-o", tmp_path / "leaky", "--method", "additive")
     code, err = failed("evaluate", made / "screen.h5ad", "--split", split, "--model", tmp_path / "leaky")
     assert (code, "learned from" in err) == (2, True), err

@@ -12,8 +12,18 @@ from insignia import tl
 from insignia.core import keys
 from insignia.core.errors import GeneMatchError, InputError, ModelError, ModelFormatError
 from insignia.core.files import canonical_json, sha256_file, sha256_text
-from insignia.data import Condition, GeneEmbedding, GenePriors, read, simulate_screen, write_h5ad
-from insignia.data.perturbation_splits import combo_split
+from insignia.data import (
+    Condition,
+    GeneEmbedding,
+    GenePriors,
+    Split,
+    read,
+    read_split,
+    simulate_screen,
+    write_h5ad,
+    write_splits,
+)
+from insignia.data.perturbation_splits import combo_split, unseen_context_split
 from insignia.perturb import Effect, PerturbationModel, Predictor, fit, load_model, predictors
 from insignia.perturb.saving import pack, unpack
 
@@ -224,6 +234,55 @@ def test_a_condition_gets_the_same_cells_in_any_company_and_order(flow, screen, 
     assert flow.predict([str(pair), "+".join(reversed(pair.genes))], n_cells=1).n_obs == 2
     again = flow.predict(str(pair), contexts=["context1"], n_cells=40, seed=6)
     assert not np.array_equal(again.X, alone.X)
+
+
+def test_the_test_side_of_a_split_is_predicted_as_its_conditions_are(flow, screen, split, tmp_path):
+    write_splits(split, tmp_path / "split.json")
+    found = flow.predict(read_split(tmp_path / "split.json"), n_cells=3, seed=1)
+    named = flow.predict(list(split.test), n_cells=3, seed=1)
+    np.testing.assert_array_equal(found.X, named.X)
+    assert found.obs.equals(named.obs)
+    assert set(flow.means(split, contexts=["context1"]).obs[keys.CONTEXT]) == {"context1"}
+    leaky = fit(screen.data, method="ridge_embedding", priors=screen.priors)
+    with pytest.raises(InputError, match=r"learned from .* groups of the test side"):
+        leaky.predict(split)
+
+
+def test_a_split_of_contexts_is_predicted_where_it_says(screen):
+    split = unseen_context_split(screen.data, "context2")
+    model = fit(screen.data, split, method="ridge_onehot")
+    found = model.means(split)
+    assert set(found.obs[keys.CONTEXT]) == {"context2"}
+    assert len(found) == len(split.test)
+    mixed = Split("mixed", ("PERT001",), ("PERT002 | context2", "PERT003"))
+    bare = replace(model, about=dict(model.about) | {"trained": []})
+    groups = bare.means(mixed).obs[[keys.CONDITION, keys.CONTEXT]].astype(str).to_numpy().tolist()
+    assert groups == [["PERT003", "context1"], ["PERT002", "context2"], ["PERT003", "context2"]]
+    with pytest.raises(InputError, match="holds out nothing in context1, but in context2"):
+        model.means(split, contexts=["context1"])
+    with pytest.raises(InputError, match="not of 'elsewhere'"):
+        bare.means(Split("far", ("PERT001",), ("PERT002 | elsewhere",)))
+
+
+def test_a_model_holds_of_an_embedding_what_predictions_need_and_once(screen, split, tmp_path):
+    """Any gene may be perturbed next, so all of them stay; a vector of 800 numbers becomes one of at most 8."""
+    rng = np.random.default_rng(0)
+    known = screen.priors.embedding
+    genes = (*known.genes, *(f"OTHER{i:04d}" for i in range(2000)))
+    matrix = np.concatenate([known.matrix, rng.normal(size=(2000, known.matrix.shape[1]))])
+    wide = (matrix @ rng.normal(size=(matrix.shape[1], 800))).astype(np.float32)
+    priors = GenePriors(embedding=GeneEmbedding(genes, wide))
+    model = fit(screen.data, split, priors=priors, n_members=2, **QUICK)
+    model.save(tmp_path / "model")
+    arrays = load_file(tmp_path / "model" / "arrays.safetensors")
+    tables = [array for array in arrays.values() if array.shape[:1] == (len(genes),)]
+    assert [(table.shape[1], table.dtype) for table in tables] == [(8, np.float32)]
+    assert (tmp_path / "model" / "model.json").read_text().count('"OTHER0000"') == 1
+    again = load_model(tmp_path / "model")
+    assert again.predictor._members[0].table is again.predictor._table
+    np.testing.assert_array_equal(
+        again.means("OTHER0007").layers[keys.DELTA], model.means("OTHER0007").layers[keys.DELTA]
+    )
 
 
 def test_more_cells_than_controls_start_from_each_as_often(ridge, screen, split):

@@ -9,8 +9,10 @@ import typer
 from insignia.cli import perturb_options as shared
 from insignia.cli.output import JsonFlag, emit
 from insignia.cli.perturb_bench import bench
+from insignia.cli.perturb_cell_eval import cell_eval
 from insignia.cli.perturb_rank import rank
 from insignia.cli.perturb_score import benchmark, evaluate
+from insignia.core.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -181,31 +183,40 @@ def fit(
         **shared.parse_options(option),
     )
     model.save(output)
-    facts = {"model": str(output)} | model.describe() | ({"coverage": coverage} if coverage else {})
+    size = sum(file.stat().st_size for file in output.iterdir())
+    facts = {"model": str(output), "bytes": size} | model.describe() | ({"coverage": coverage} if coverage else {})
     emit(facts, as_json=as_json)
 
 
 @app.command("predict")
 def predict(
     model: Annotated[Path, typer.Argument(help="Folder of `perturb fit`.")],
-    conditions: Annotated[list[str], typer.Argument(help="What is done, e.g. KLF1+MAP2K6; several are fine.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="h5ad to write.")],
+    conditions: Annotated[
+        list[str] | None, typer.Argument(help="What is done, e.g. KLF1+MAP2K6; several are fine.")
+    ] = None,
+    split: Annotated[
+        Path | None, typer.Option(help="File of `perturb split`, whose test side is predicted in place of conditions.")
+    ] = None,
     context: Annotated[list[str] | None, typer.Option(help="Context to predict in; repeat. All by default.")] = None,
     cells: Annotated[int, typer.Option(help="Cells of each condition in each context.")] = 200,
     means: Annotated[bool, typer.Option("--means", help="Write one mean a condition, and no cells.")] = False,
     seed: shared.Seed = 0,
     as_json: JsonFlag = False,
 ) -> None:
-    """Predict cells after perturbations."""
+    """Predict cells after perturbations: those named, or the test side of a split."""
     from insignia import perturb
     from insignia.core import keys
-    from insignia.data import write_h5ad
+    from insignia.data import read_split, write_h5ad
 
+    if bool(conditions) == (split is not None):
+        raise InputError("Name conditions to predict, or the --split whose test side is predicted: one of the two.")
+    wanted = conditions or [] if split is None else read_split(split)
     loaded = perturb.load_model(model)
     if means:
-        found = loaded.means(conditions, contexts=context or None)
+        found = loaded.means(wanted, contexts=context or None)
     else:
-        found = loaded.predict(conditions, contexts=context or None, n_cells=cells, seed=seed)
+        found = loaded.predict(wanted, contexts=context or None, n_cells=cells, seed=seed)
     write_h5ad(found, output)
     flagged = found.obs.loc[found.obs[keys.STATUS] != "ok", keys.CONDITION].astype(str).unique().tolist()
     emit(
@@ -225,6 +236,7 @@ def predict(
 app.command("rank")(rank)
 app.command("evaluate")(evaluate)
 app.command("benchmark")(benchmark)
+app.command("cell-eval")(cell_eval)
 app.command("bench")(bench)
 
 

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from insignia.core.errors import FileFormatError, InputError, InsigniaError
-from insignia.core.files import atomic_folder, canonical_json, sha256_file, sha256_text
+from insignia.core.errors import FileFormatError, InsigniaError
+from insignia.core.files import atomic_folder, canonical_json, refuse_occupied, sha256_file, sha256_text
 
 __all__ = ["read_array_folder", "write_array_folder"]
 
@@ -40,9 +40,7 @@ def write_array_folder(
     """
     from safetensors.numpy import save_file
 
-    path = Path(path)
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise InputError(f"There is something at {path} already. Remove it or choose another folder.")
+    refuse_occupied(path)
     with atomic_folder(path) as folder:
         save_file({key: np.ascontiguousarray(value) for key, value in arrays.items()}, folder / ARRAYS)
         content = dict(record) | {"format": form, "arrays_sha256": sha256_file(folder / ARRAYS)}

@@ -12,7 +12,17 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["atomic_file", "atomic_folder", "canonical_json", "sha256_array", "sha256_file", "sha256_text"]
+from insignia.core.errors import InputError
+
+__all__ = [
+    "atomic_file",
+    "atomic_folder",
+    "canonical_json",
+    "refuse_occupied",
+    "sha256_array",
+    "sha256_file",
+    "sha256_text",
+]
 
 
 @contextmanager
@@ -50,6 +60,19 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
         sync_folder(path.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def refuse_occupied(path: str | Path) -> None:
+    """Refuse a place for a new folder where something is.
+
+    Raises
+    ------
+    InputError
+        `path` is a file, or a folder that is not empty.
+    """
+    path = Path(path)
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise InputError(f"There is something at {path} already. Remove it or choose another folder.")
 
 
 def sync_folder(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -37,11 +38,14 @@ class GeneEmbedding:
 
     def rows(self, genes: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Look genes up: (genes, dimensions) with NaN where a gene is missing, and (genes,) whether it is there."""
-        place = {gene: i for i, gene in enumerate(self.genes)}
-        found = np.array([place.get(gene, -1) for gene in genes], dtype=np.int64)
+        found = np.array([self._place.get(gene, -1) for gene in genes], dtype=np.int64)
         values = np.full((len(found), self.matrix.shape[1]), np.nan, dtype=np.float32)
         values[found >= 0] = self.matrix[found[found >= 0]]
         return values, found >= 0
+
+    @cached_property
+    def _place(self) -> dict[str, int]:
+        return {gene: i for i, gene in enumerate(self.genes)}
 
 
 @dataclass(frozen=True, eq=False)

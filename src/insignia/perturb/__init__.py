@@ -1,6 +1,7 @@
 """What would a perturbation do: cells predicted after single and combined gene perturbations."""
 
 import insignia.perturb.predictors  # noqa: F401 - registers
+from insignia.perturb.cell_eval_files import write_cell_eval
 from insignia.perturb.check import ScreenSummary, check
 from insignia.perturb.contract import Effect, Predictor, predictors
 from insignia.perturb.evaluation import METRICS, PredictionView, Scoreboard, benchmark, evaluate, view_predictions
@@ -56,4 +57,5 @@ __all__ = [
     "report_programs",
     "save_priors",
     "view_predictions",
+    "write_cell_eval",
 ]

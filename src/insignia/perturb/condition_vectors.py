@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -11,7 +12,8 @@ from insignia.data.gene_priors import GeneEmbedding, GenePriors
 
 __all__ = ["ConditionVectors", "check_on_missing", "embedding_of"]
 
-_MOST_DIMENSIONS = 64
+_MOST_DIMENSIONS: Final = 64
+_BLOCK: Final = 4096
 
 
 def check_on_missing(on_missing: str) -> None:
@@ -34,19 +36,19 @@ def embedding_of(priors: GenePriors | None, name: str) -> GeneEmbedding:
 class ConditionVectors:
     """Embeddings of genes, standardised on the genes of the training conditions and turned onto their main axes.
 
+    What was learned from the training genes can only be asked along these axes, so a vector of thousands of numbers
+    becomes one of at most 64, and fewer than there are training genes. All genes of the embedding stay: any of them may
+    be perturbed next.
+
     Parameters
     ----------
-    embedding
-        As given.
-    centre, axes
-        (dimensions,) and (dimensions, kept): how a gene's vector is turned.
+    turned
+        A vector for every gene that the embedding knows, (genes, kept).
     trained
-        (trained genes, kept) turned vectors of the training genes, from which distances are measured.
+        (trained genes, kept) those of the training genes, from which distances are measured.
     """
 
-    embedding: GeneEmbedding
-    centre: np.ndarray
-    axes: np.ndarray
+    turned: GeneEmbedding
     trained: np.ndarray
 
     @classmethod
@@ -58,29 +60,35 @@ class ConditionVectors:
         GeneMatchError
             It knows fewer than two of them.
         """
-        values, known = embedding.rows(sorted(set(genes)))
+        perturbed = sorted(set(genes))
+        values, known = embedding.rows(perturbed)
         if known.sum() < 2:
-            absent = sorted(set(genes))[:5]
             raise GeneMatchError(
                 f"The embedding ({embedding.source or 'without a source'}) knows {known.sum()} of {len(known)} "
-                f"perturbed genes, and two are the least; e.g. not {absent}. Does it use the same gene names?"
+                f"perturbed genes, and two are the least; e.g. not {perturbed[:5]}. Does it use the same gene names?"
             )
         values = values[known].astype(np.float64)
         centre = values.mean(axis=0)
         _, size, axes = np.linalg.svd(values - centre, full_matrices=False)
         kept = min(_MOST_DIMENSIONS, int((size > 1e-6 * size[0]).sum()))
-        scale = np.sqrt(np.mean(size[:kept] ** 2) / len(values) * kept / min(kept, axes.shape[1]))
-        turned = axes[:kept].T / scale
-        return cls(embedding, centre, turned, (values - centre) @ turned)
+        scale = np.sqrt(np.mean(size[:kept] ** 2) / len(values))
+        matrix = _turned(embedding.matrix, centre, axes[:kept].T / scale)
+        turned = GeneEmbedding(embedding.genes, matrix, embedding.source)
+        return cls(turned, turned.rows(perturbed)[0][known])
+
+    @property
+    def size(self) -> int:
+        """Length of a vector."""
+        return self.trained.shape[1]
 
     def genes(self, genes: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Vectors of genes, (genes, kept) with NaN rows where unknown, and (genes,) whether each is known."""
-        values, known = self.embedding.rows(genes)
-        return (values.astype(np.float64) - self.centre) @ self.axes, known
+        values, known = self.turned.rows(genes)
+        return values.astype(np.float64), known
 
     def missing(self, condition: Condition) -> tuple[str, ...]:
         """Perturbed genes that the embedding does not know."""
-        _, known = self.embedding.rows(condition.genes)
+        _, known = self.turned.rows(condition.genes)
         return tuple(gene for gene, is_known in zip(condition.genes, known, strict=True) if not is_known)
 
     def distance(self, condition: Condition) -> float:
@@ -104,3 +112,9 @@ class ConditionVectors:
                 f"The embedding has no vector for {', '.join(missing)}, perturbed in {condition}. Give another one, "
                 "or pass on_missing='mean' to predict the mean of all perturbations there, flagged as a fall-back."
             )
+
+
+def _turned(matrix: np.ndarray, centre: np.ndarray, axes: np.ndarray) -> np.ndarray:
+    """Project block by block, since a table may have many more columns than are kept."""
+    blocks = (matrix[start : start + _BLOCK] for start in range(0, len(matrix), _BLOCK))
+    return np.concatenate([((block - centre) @ axes).astype(np.float32) for block in blocks])

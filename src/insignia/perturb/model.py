@@ -22,8 +22,10 @@ from insignia.perturb.saving import pack, unpack
 
 __all__ = ["ControlCells", "PerturbationModel", "load_model"]
 
-FORMAT: Final = "insignia-perturb-model/1"
+FORMAT: Final = "insignia-perturb-model/2"
 RECORD: Final = "model.json"
+
+Wanted = str | Condition | Sequence[str | Condition] | Split
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +82,7 @@ class PerturbationModel:
 
     def predict(
         self,
-        conditions: str | Condition | Sequence[str | Condition],
+        conditions: Wanted,
         *,
         contexts: Sequence[str] | None = None,
         n_cells: int = 200,
@@ -91,9 +93,9 @@ class PerturbationModel:
         Parameters
         ----------
         conditions
-            What is done, e.g. ``"KLF1+MAP2K6"``, or several.
+            What is done, e.g. ``"KLF1+MAP2K6"``, or several; or a split, whose test side is predicted.
         contexts
-            In which contexts; `None` takes all.
+            In which contexts; `None` takes all, or those that a split names.
         n_cells
             Cells of each condition in each context. They start from control cells, each once while there are enough.
         seed
@@ -110,24 +112,22 @@ class PerturbationModel:
         GeneMatchError
             A perturbed gene is unknown to a predictor that refuses it.
         InputError
-            A condition has no answer, or a context is unknown.
+            A condition has no answer, a context is unknown, or the model learned from the test side of the split.
         """
-        wanted = self.parse_conditions(conditions)
+        groups = self._groups(conditions, contexts)
         if n_cells < 1:
             raise InputError(f"n_cells must be at least 1, found {n_cells}.")
-        return predicted_cells(self, wanted, self.chosen_contexts(contexts), n_cells=n_cells, seed=seed)
+        return predicted_cells(self, groups, n_cells=n_cells, seed=seed)
 
-    def means(
-        self, conditions: str | Condition | Sequence[str | Condition], *, contexts: Sequence[str] | None = None
-    ) -> AnnData:
-        """Predict mean expression, one row a condition and context.
+    def means(self, conditions: Wanted, *, contexts: Sequence[str] | None = None) -> AnnData:
+        """Predict mean expression, one row a condition and context; what is asked as in `predict`.
 
         Returns
         -------
         `X` is the mean log expression, ``layers["delta"]`` the change against all control cells kept in the model, and
         ``layers["sd"]``, where the predictor knows it, how unsure it is.
         """
-        return mean_table(self, self.parse_conditions(conditions), self.chosen_contexts(contexts))
+        return mean_table(self, self._groups(conditions, contexts))
 
     def effect(self, condition: Condition, context: str) -> Effect:
         """Predict the mean effect of a condition; see `Predictor.effect`."""
@@ -236,6 +236,22 @@ class PerturbationModel:
                 f"{', '.join(map(repr, unknown[:5]))}."
             )
         return asked
+
+    def _groups(self, conditions: Wanted, contexts: Sequence[str] | None) -> list[tuple[Condition, str]]:
+        """Say what is to be predicted and where, context by context, each once."""
+        if not isinstance(conditions, Split):
+            found = self.parse_conditions(conditions)
+            return [(one, here) for here in self.chosen_contexts(contexts) for one in found]
+        self.check_leaks(conditions)
+        units = list(dict.fromkeys(map(parse_unit, conditions.test)))
+        named = list(dict.fromkeys(where for _, where in units if where is not None))
+        known = self.chosen_contexts(named) if named else ()
+        everywhere = any(where is None for _, where in units)
+        places = self.chosen_contexts(contexts) if everywhere or contexts is not None else known
+        wanted = [(one, here) for here in places for one, where in units if where in (None, here)]
+        if not wanted:
+            raise InputError(f"The split holds out nothing in {', '.join(places)}, but in {', '.join(known)}.")
+        return list(dict.fromkeys(wanted))
 
 
 def load_model(path: str | Path) -> PerturbationModel:

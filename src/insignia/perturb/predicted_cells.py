@@ -22,38 +22,35 @@ MEANS_FORMAT: Final = "insignia predicted means 1"
 
 
 def predicted_cells(
-    model: "PerturbationModel",
-    conditions: Sequence[Condition],
-    contexts: Sequence[str],
-    *,
-    n_cells: int,
-    seed: int,
+    model: "PerturbationModel", groups: Sequence[tuple[Condition, str]], *, n_cells: int, seed: int
 ) -> AnnData:
-    """Predict `n_cells` cells of every condition in every context; see `PerturbationModel.predict`."""
+    """Predict `n_cells` cells of every group, a condition in a context; see `PerturbationModel.predict`."""
+    sources = {context: _sources(model, context, n_cells, seed) for _, context in groups}
     cells, deltas, obs = [], [], []
-    for context in contexts:
-        source, names = _sources(model, context, n_cells, seed)
-        for condition in conditions:
-            effect = answered(model, condition, context)
-            made = model.predictor.cells(condition, context, source, rng=np.random.default_rng(seed))
-            cells.append(np.asarray(made, dtype=np.float32))
-            deltas.append(cells[-1] - source)
-            obs.append(_obs(condition, context, effect, names))
+    for condition, context in groups:
+        source, names = sources[context]
+        effect = answered(model, condition, context)
+        made = model.predictor.cells(condition, context, source, rng=np.random.default_rng(seed))
+        cells.append(np.asarray(made, dtype=np.float32))
+        deltas.append(cells[-1] - source)
+        obs.append(_obs(condition, context, effect, names))
     table = pd.concat(obs, ignore_index=True)
     table.index = pd.Index([f"predicted{i + 1:06d}" for i in range(len(table))])
     about = _about(model, seed) | {"format": CELLS_FORMAT, "n_cells": n_cells}
     return _adata(model, np.concatenate(cells), table, {keys.DELTA: np.concatenate(deltas)}, about)
 
 
-def mean_table(model: "PerturbationModel", conditions: Sequence[Condition], contexts: Sequence[str]) -> AnnData:
-    """Predict mean expression, one row a condition and context; see `PerturbationModel.means`."""
+def mean_table(model: "PerturbationModel", groups: Sequence[tuple[Condition, str]]) -> AnnData:
+    """Predict mean expression, one row a group; see `PerturbationModel.means`."""
+    level = {
+        context: np.asarray(model.controls[context].expression.mean(axis=0, dtype=np.float64)).ravel()
+        for context in {where for _, where in groups}
+    }
     effects, obs, means = [], [], []
-    for context in contexts:
-        level = np.asarray(model.controls[context].expression.mean(axis=0, dtype=np.float64)).ravel()
-        for condition in conditions:
-            effects.append(answered(model, condition, context))
-            means.append(np.maximum(level + effects[-1].delta, 0))
-            obs.append(_obs(condition, context, effects[-1], [""]).drop(columns=keys.SOURCE_CELL))
+    for condition, context in groups:
+        effects.append(answered(model, condition, context))
+        means.append(np.maximum(level[context] + effects[-1].delta, 0))
+        obs.append(_obs(condition, context, effects[-1], [""]).drop(columns=keys.SOURCE_CELL))
     table = pd.concat(obs, ignore_index=True)
     table.index = pd.Index(table[keys.CONDITION].astype(str) + " | " + table[keys.CONTEXT].astype(str))
     layers = {keys.DELTA: np.array([effect.delta for effect in effects], dtype=np.float32)}

@@ -14,12 +14,14 @@ from insignia.stats.multiple import benjamini_hochberg
 from insignia.stats.paired import PairedTest, paired_test
 from insignia.stats.rank_tests import RankTest, RankTests, rank_test, rank_tests
 from insignia.stats.reliability import spearman_brown, thinning_reliability
+from insignia.stats.transport import EntropicPlan, entropic_plan, sinkhorn_divergence
 from insignia.stats.weighted import share_farther, squared_score_weights, weighted_mse, weighted_skill
 
 __all__ = [
     "BetaBinomialFit",
     "Effect",
     "Effects",
+    "EntropicPlan",
     "MetaAnalysis",
     "Moments",
     "PairedTest",
@@ -35,6 +37,7 @@ __all__ = [
     "cutoff",
     "energy_distance",
     "energy_distance_sq",
+    "entropic_plan",
     "group_effect",
     "group_effects",
     "interval_coverage",
@@ -49,6 +52,7 @@ __all__ = [
     "rank_tests",
     "rules",
     "share_farther",
+    "sinkhorn_divergence",
     "spearman_brown",
     "squared_score_weights",
     "thinning_reliability",

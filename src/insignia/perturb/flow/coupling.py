@@ -8,6 +8,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.special import logsumexp
 
 from insignia.core.registry import Registry
+from insignia.stats import entropic_plan
 
 __all__ = ["couplings", "independent", "optimal", "squared_distances"]
 
@@ -35,7 +36,9 @@ def optimal(source: np.ndarray, target: np.ndarray, rng: np.random.Generator) ->
 @couplings.add("sinkhorn", source="arXiv:1306.0895, stabilised in logarithms; regularisation 0.05 of the mean cost")
 def sinkhorn(source: np.ndarray, target: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Draw a target for each source from the entropic plan."""
-    log_plan = _log_plan(squared_distances(source, target))
+    cost = squared_distances(source, target)
+    regularisation = max(_EPSILON * float(cost.mean()), 1e-12)
+    log_plan = entropic_plan(cost, regularisation, max_iterations=_ITERATIONS).log_plan
     chance = np.exp(log_plan - logsumexp(log_plan, axis=1, keepdims=True))
     drawn = (rng.random((len(source), 1)) >= np.cumsum(chance, axis=1)).sum(axis=1)
     return np.asarray(np.minimum(drawn, len(target) - 1))
@@ -45,12 +48,3 @@ def sinkhorn(source: np.ndarray, target: np.ndarray, rng: np.random.Generator) -
 def independent(source: np.ndarray, target: np.ndarray, rng: np.random.Generator) -> np.ndarray:  # noqa: ARG001
     """Pair at random."""
     return rng.permutation(len(target))
-
-
-def _log_plan(cost: np.ndarray) -> np.ndarray:
-    kernel = -cost / max(_EPSILON * cost.mean(), 1e-12)
-    left, right = np.zeros((len(cost), 1)), np.zeros((1, cost.shape[1]))
-    for _ in range(_ITERATIONS):
-        left = -logsumexp(kernel + right, axis=1, keepdims=True)
-        right = -logsumexp(kernel + left, axis=0, keepdims=True)
-    return np.asarray(kernel + left + right)

@@ -67,7 +67,7 @@ class TokenTable:
     @property
     def n_dimensions(self) -> int:
         """Length of a gene's vector."""
-        return 0 if self.vectors is None else self.vectors.axes.shape[1]
+        return 0 if self.vectors is None else self.vectors.size
 
     def is_seen(self, condition: Condition) -> bool:
         """Whether all its genes were perturbed in training."""

@@ -12,7 +12,6 @@ from insignia.data.gene_priors import GenePriors
 from insignia.data.perturbation import PerturbationData
 from insignia.perturb.condition_vectors import ConditionVectors, check_on_missing
 from insignia.perturb.contract import Effect, Predictor, predictors
-from insignia.perturb.effects import group_effects
 from insignia.perturb.flow.options import FlowOptions
 from insignia.perturb.flow.tokens import TokenTable
 from insignia.perturb.flow.trained import TrainedFlow, train_flow
@@ -53,8 +52,8 @@ class Flow(Predictor):
         show_progress: bool | None = None,
     ) -> "Flow":
         """Learn from a screen."""
-        self._effects = group_effects(data)
         self._known = RidgeOneHot().fit(data)
+        self._effects = self._known.effects
         self._controls = {context: _dense_controls(data, context) for context in {c for _, c in data.groups}}
         self._table = _token_table(data, priors)
         self.trust = self._left_out_genes(data, priors, seed, show_progress)
@@ -143,7 +142,7 @@ class Flow(Predictor):
         return fit_trust(results)
 
     def _compare(self, flow: TrainedFlow, train: PerturbationData, held: list[Condition]) -> list[LeftOut]:
-        effects, known = group_effects(train), RidgeOneHot().fit(train)
+        known = RidgeOneHot().fit(train)
         found = []
         for condition in held:
             for context in self._measured_in(condition):
@@ -153,7 +152,7 @@ class Flow(Predictor):
                 answer, n_unseen = _seen_part(known, condition, context, flow.table)
                 measured = self._effects.of(condition, context)
                 assert measured is not None
-                found.append(LeftOut(answer, effects.mean, raw.mean(axis=0), measured, n_unseen))
+                found.append(LeftOut(answer, known.effects.mean, raw.mean(axis=0), measured, n_unseen))
         return found
 
     def _measured_in(self, condition: Condition) -> list[str]:

@@ -48,6 +48,7 @@ bench: .venv/.bench
 	$(BIN)/python -m benchmarks.attribution --quick
 	$(BIN)/python -m benchmarks.search --quick
 	$(BIN)/python -m benchmarks.spatial --quick
+	$(BIN)/python -m benchmarks.perturb --quick
 
 clean:
 	rm -rf .venv out docs/_build build dist

@@ -2,9 +2,10 @@
 
 Simulated screens with planted programs, by stratum; the targets of Papalexi's screen, learned from one replicate and
 scored on the other by k-fold over targets; the doubles of Norman's subset; the kinases of McFaline's two glioblastoma
-lines, unseen or unseen in one line; and, where it is asked for, a simulated screen of Norman's size. Real data are skipped with a word where they are absent. The last line is one JSON object, in
-which ``unseen_gain_over_ridge`` is the share by which the flow's distance of means on unseen singles of the simulator
-is below that of ridge regression on the embedding.
+lines, unseen or unseen in one line; and, where it is asked for, a simulated screen of Norman's size. Real data are
+skipped with a word where they are absent. The last line is one JSON object, in which ``unseen_gain_over_ridge`` is the
+share by which the flow's distance of means on unseen singles of the simulator is below that of ridge regression on the
+embedding.
 
     python -m benchmarks.perturb [--quick] [--only simulator papalexi norman glioblastoma norman_size] [--out DIR]
 """

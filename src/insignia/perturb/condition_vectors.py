@@ -79,7 +79,7 @@ class ConditionVectors:
     @property
     def size(self) -> int:
         """Length of a vector."""
-        return self.trained.shape[1]
+        return int(self.trained.shape[1])
 
     def genes(self, genes: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Vectors of genes, (genes, kept) with NaN rows where unknown, and (genes,) whether each is known."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from insignia.atlas.cutoffs import Cutoffs
 from insignia.atlas.samples import SampleTable, sample_table
-from insignia.core.errors import AtlasMismatch, InputError, SignatureError
+from insignia.core.errors import AtlasMismatch, InputError, InsigniaError, SignatureError
 
 if TYPE_CHECKING:
     from insignia.atlas.result import SearchResult
@@ -68,6 +68,20 @@ class Hits:
                 "search, so the scores do not compare. Call that search on its own."
             )
         return Hits.of(other, self.cutoffs)
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the cut-offs are what their rule gives for this search, and did not come from another one."""
+        try:
+            again = self.called_again(self.result)
+        except InsigniaError:
+            return False
+        return again.cutoffs.values == self.cutoffs.values
+
+    def called_again(self, result: "SearchResult") -> "Hits":
+        """Call the cells of a search by the same rule, with a cut-off of its own."""
+        made = self.cutoffs
+        return result.call(made.rule, within=made.within, reference=made.selected, **made.params)
 
     @property
     def rule(self) -> str:

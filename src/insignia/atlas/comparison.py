@@ -14,9 +14,10 @@ from insignia.data import SEPARATOR
 from insignia.stats import benjamini_hochberg, group_effect
 
 if TYPE_CHECKING:
+    from insignia.atlas.calls import Hits
     from insignia.atlas.samples import SampleTable
 
-__all__ = ["Comparison", "compare", "labels_of", "note", "pairs", "sizes"]
+__all__ = ["Comparison", "compare", "compared_rows", "labels_of", "note", "pairs", "sizes"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,35 +56,48 @@ class Comparison:
         One row a group and stratum: ``shift_lowest``, ``shift_highest``, ``p_highest``, ``rank_best`` and
         ``rank_worst`` among the testable, and ``hangs_on``, the study without which p is highest.
         """
-        keyed = ["group", "stratum"]
-        again = []
-        for study in sorted(self.units.table[keys.STUDY].unique()):
-            kept = self.units.table[self.units.table[keys.STUDY] != study]
-            if self.reference not in set(kept[self.by]):
-                continue
-            rows = compare(
-                replace(self.units, table=kept),
-                by=self.by,
-                reference=self.reference,
-                test=self.test,
-                alpha=self.alpha,
-                n_boot=1,
-            ).table
-            rank = rows["p"].where(rows["testable"]).rank(method="min")
-            again.append(rows[[*keyed, "shift", "p"]].assign(rank=rank, without=study))
-        if not again:
-            return pd.DataFrame(columns=[*keyed, "shift_lowest", "shift_highest", "p_highest", "rank_best"])
-        found = pd.concat(again, ignore_index=True)
-        grouped = found.groupby(keyed, sort=False)
-        worst = found.dropna(subset="p").sort_values("p").groupby(keyed, sort=False).last()
-        table = grouped.agg(
-            shift_lowest=("shift", "min"),
-            shift_highest=("shift", "max"),
-            p_highest=("p", "max"),
-            rank_best=("rank", "min"),
-            rank_worst=("rank", "max"),
-        )
-        return table.assign(hangs_on=worst["without"]).reset_index()
+        from insignia.atlas.left_out import left_out_ranges, without_each_study
+
+        return left_out_ranges(without_each_study(self))
+
+    def leave_one_gene_out(self, hits: "Hits") -> pd.DataFrame:
+        """Score, call and compare again without each gene of the signature in turn.
+
+        Parameters
+        ----------
+        hits
+            The hits whose sample table was compared.
+
+        Returns
+        -------
+        As `leave_one_study_out`, ``hangs_on`` being a gene. See `without_each_gene` for every gene.
+        """
+        from insignia.atlas.left_out import left_out_ranges
+
+        return left_out_ranges(self.without_each_gene(hits))
+
+    def without_each_gene(self, hits: "Hits") -> pd.DataFrame:
+        """Say what each gene of the signature does to the scores, the shift and the rank of every group.
+
+        Parameters
+        ----------
+        hits
+            The hits whose sample table was compared.
+
+        Returns
+        -------
+        One row a group, stratum and gene (``without``): ``score``, how much higher the mean score of the group's
+        donors is than that of the reference's, without the gene, and ``score_change``; ``shift``, ``shift_change`` and
+        ``p`` of the hits called again by the same rule; ``rank`` among the testable.
+
+        Raises
+        ------
+        InputError
+            The comparison was not made from these hits.
+        """
+        from insignia.atlas.left_out_genes import without_each_gene
+
+        return without_each_gene(self, hits)
 
     def permuted(self, n: int = 999, *, rng: int | np.random.Generator = 0) -> pd.Series:
         """Shuffle the labels of each study's donors and compare again: an independent check of `p`.
@@ -163,6 +177,12 @@ def pairs(table: pd.DataFrame, by: str, reference: str) -> Iterator[tuple[str, s
             yield group, str(stratum), rows[chosen], of_group[chosen]
 
 
+def compared_rows(units: pd.DataFrame, is_case: np.ndarray) -> np.ndarray:
+    """Mark the rows of studies with both groups, or all rows where no study has both."""
+    both = studies_with_both(units, is_case)
+    return both if both.any() else np.ones(len(units), dtype=bool)
+
+
 def _one_row_a_donor(table: pd.DataFrame, by: str) -> pd.DataFrame:
     """Join what a donor has in several tissues, unless tissues are compared."""
     unit = list(dict.fromkeys([keys.STUDY, keys.DONOR, by, "stratum"]))
@@ -177,7 +197,7 @@ def labels_of(column: pd.Series) -> list[str]:
 
 def sizes(units: pd.DataFrame, is_case: np.ndarray, both: np.ndarray) -> dict[str, float]:
     """Count donors and studies, and average their fractions, those of the studies compared."""
-    compared = both if both.any() else np.ones(len(units), dtype=bool)
+    compared = compared_rows(units, is_case)
     fraction, studies = units["fraction"].to_numpy(), units[keys.STUDY]
     others = fraction[~is_case & compared]
     return {

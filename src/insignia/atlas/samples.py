@@ -14,10 +14,11 @@ from insignia.data import SEPARATOR, join_labels
 if TYPE_CHECKING:
     from insignia.atlas.calls import Hits
     from insignia.atlas.comparison import Comparison
+    from insignia.atlas.result import SearchResult
 
-__all__ = ["SampleTable", "sample_table"]
+__all__ = ["UNIT", "SampleTable", "sample_table", "unit_columns"]
 
-_UNIT = [keys.STUDY, keys.SAMPLE, keys.DONOR, keys.TISSUE, keys.DISEASE, "stratum"]
+UNIT = [keys.STUDY, keys.SAMPLE, keys.DONOR, keys.TISSUE, keys.DISEASE, "stratum"]
 _NOT_ONE_DONOR = ("pooled", keys.UNKNOWN)
 
 
@@ -63,7 +64,7 @@ class SampleTable:
         weighted = kept.assign(
             mean_score=kept["mean_score"] * kept["cells"], coverage=kept["coverage"] * kept["cells"], samples=1
         )
-        by = [name for name in _UNIT if name != keys.SAMPLE]
+        by = [name for name in UNIT if name != keys.SAMPLE]
         sums = dict.fromkeys(("cells", "hits", "mean_score", "coverage", "unscored", "samples"), "sum")
         pooled = weighted.groupby(by, sort=True, as_index=False).agg({keys.SAMPLE: _listed, **sums})
         pooled["mean_score"] /= pooled["cells"]
@@ -158,24 +159,15 @@ class SampleTable:
         return compare(self, by=by, reference=reference, test=test, alpha=alpha, n_boot=n_boot, rng=rng)
 
     def _check_groups(self, by: str) -> None:
-        if by not in _UNIT[:-1]:
-            raise InputError(f"Samples can be grouped by {', '.join(_UNIT[:-1])}; found {by!r}.")
+        if by not in UNIT[:-1]:
+            raise InputError(f"Samples can be grouped by {', '.join(UNIT[:-1])}; found {by!r}.")
 
 
 def sample_table(hits: "Hits", *, stratum: str | None, min_cells: int) -> SampleTable:
     """Count the hits of every sample; see `Hits.by_sample`."""
     result = hits.result
-    known = result.snapshot.columns
-    if stratum is not None and stratum not in known:
-        raise MissingMetadata(f"The atlas has no column {stratum!r} to split samples by. It has {', '.join(known)}.")
-    cells = result.metadata(list(dict.fromkeys([*_UNIT[:-1], stratum or keys.STUDY])))
     scored = hits.is_called
-    spelt = {text: join_labels(str(text)) for text in cells[keys.DISEASE].unique()}
-    if any(new != text for text, new in spelt.items()):
-        # an older version wrote the atlas; a set of diseases has one spelling now
-        cells[keys.DISEASE] = cells[keys.DISEASE].astype(object).map(spelt)
-    parts = cells[_UNIT[:-1]].assign(
-        stratum="all" if stratum is None else _as_text(cells[stratum]),
+    parts = unit_columns(result, stratum).assign(
         cells=scored,
         hits=hits.is_hit,
         mean_score=np.where(scored, result.scores, 0).astype(np.float64),
@@ -183,12 +175,12 @@ def sample_table(hits: "Hits", *, stratum: str | None, min_cells: int) -> Sample
         unscored=~scored,
         all=1,
     )
-    table = parts.groupby(_UNIT, sort=False, as_index=False, observed=True, dropna=False).sum()
-    table = table.astype(dict.fromkeys(_UNIT, str)).sort_values(_UNIT, ignore_index=True)
+    table = parts.groupby(UNIT, sort=False, as_index=False, observed=True, dropna=False).sum()
+    table = table.astype(dict.fromkeys(UNIT, str)).sort_values(UNIT, ignore_index=True)
     table["mean_score"] = table["mean_score"] / table["cells"]
     table["fraction"] = table["hits"] / table["cells"]
     table["coverage"] = table["coverage"] / table["all"]
-    table = table[[*_UNIT, "cells", "hits", "fraction", "mean_score", "coverage", "unscored"]]
+    table = table[[*UNIT, "cells", "hits", "fraction", "mean_score", "coverage", "unscored"]]
     small = table["cells"] < min_cells
     excluded = table[small].assign(reason=[_reason(row, min_cells) for row in table[small].itertuples()])
     return SampleTable(
@@ -198,6 +190,25 @@ def sample_table(hits: "Hits", *, stratum: str | None, min_cells: int) -> Sample
         min_cells=min_cells,
         about=hits.about(),
     )
+
+
+def unit_columns(result: "SearchResult", stratum: str | None) -> pd.DataFrame:
+    """Columns that tell which row of a sample table each cell of a search belongs to.
+
+    Raises
+    ------
+    MissingMetadata
+        The atlas has no column `stratum`.
+    """
+    known = result.snapshot.columns
+    if stratum is not None and stratum not in known:
+        raise MissingMetadata(f"The atlas has no column {stratum!r} to split samples by. It has {', '.join(known)}.")
+    cells = result.metadata(list(dict.fromkeys([*UNIT[:-1], stratum or keys.STUDY])))
+    spelt = {text: join_labels(str(text)) for text in cells[keys.DISEASE].unique()}
+    if any(new != text for text, new in spelt.items()):
+        # an older version wrote the atlas; a set of diseases has one spelling now
+        cells[keys.DISEASE] = cells[keys.DISEASE].astype(object).map(spelt)
+    return cells[UNIT[:-1]].assign(stratum="all" if stratum is None else _as_text(cells[stratum]))
 
 
 def _as_text(column: pd.Series) -> pd.Series:

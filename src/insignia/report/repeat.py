@@ -4,7 +4,6 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from insignia.core.errors import InsigniaError
 from insignia.report.answers import unit_of
 from insignia.report.parts import Code, Part
 
@@ -24,7 +23,7 @@ def repeat(
     command: str | None,
 ) -> list[Part]:
     """Give the command line, where there is one, and the lines of Python that make the same table."""
-    is_own = _is_own_cutoff(result, hits)
+    is_own = hits.is_own
     line = command or (_command(result, hits, table, path, by, min_samples) if is_own else None)
     python = "\n".join(
         [
@@ -58,15 +57,6 @@ def _signature(result: "SearchResult") -> str:
         f"ins.genes.Signature({made.name!r}, {made.genes!r}{weights}, organism={made.organism!r}, "
         f"id_type={made.id_type!r})"
     )
-
-
-def _is_own_cutoff(result: "SearchResult", hits: "Hits") -> bool:
-    made = hits.cutoffs
-    try:
-        again = result.call(made.rule, within=made.within, reference=made.selected, **made.params)
-    except InsigniaError:
-        return False
-    return again.cutoffs.values == made.values
 
 
 def _call(hits: "Hits", *, is_own: bool) -> str:

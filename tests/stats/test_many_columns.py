@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from insignia.core.errors import InputError
-from insignia.stats import group_effect, group_effects, rank_test, rank_tests
+from insignia.stats import group_effect, group_effects, paired_test, paired_tests, rank_test, rank_tests
 
 
 @settings(max_examples=25, deadline=None)
@@ -25,6 +25,17 @@ def test_every_column_is_tested_as_alone(seed, stratified):
         assert (found.strata, found.is_exact[k]) == (alone.strata, alone.is_exact)
         expected = (effect.shift, effect.cliffs_delta)
         assert (effects.shift[k], effects.cliffs_delta[k]) == pytest.approx(expected, nan_ok=True)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 14))
+def test_every_column_of_pairs_is_tested_as_alone(seed, n):
+    rng = np.random.default_rng(seed)
+    values = np.column_stack([rng.normal(0.5, size=(n, 4)), rng.integers(-2, 3, (n, 4)), np.zeros(n)]).astype(float)
+    found = paired_tests(values)
+    alone = [paired_test(column) for column in values.T]
+    np.testing.assert_allclose(found.p_rank, [one.p_rank for one in alone])
+    np.testing.assert_allclose(found.smallest_p, [one.smallest_p for one in alone])
 
 
 def test_large_strata_take_the_normal_approximation():
@@ -68,3 +79,5 @@ def test_refusals():
         rank_tests(np.array([[1.0], [np.nan]]), np.array([True, False]))
     with pytest.raises(InputError, match="must be one a unit"):
         rank_tests(np.ones((3, 2)), np.array([True, False]))
+    with pytest.raises(InputError, match="finite differences, pairs x columns"):
+        paired_tests(np.zeros((0, 3)))

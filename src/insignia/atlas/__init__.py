@@ -8,6 +8,7 @@ from insignia.atlas.result import SearchResult, StudyCoverage
 from insignia.atlas.samples import SampleTable
 from insignia.atlas.screens.comparison import ScreenComparison
 from insignia.atlas.screens.contributions import Contributions
+from insignia.atlas.screens.ranking import ProgramRanking
 from insignia.atlas.screens.screen import Screen
 from insignia.atlas.store import Atlas
 
@@ -19,6 +20,7 @@ __all__ = [
     "Contributions",
     "FilterStep",
     "Hits",
+    "ProgramRanking",
     "SampleTable",
     "Screen",
     "ScreenComparison",

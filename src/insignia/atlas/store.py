@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
     from insignia.atlas.cell_filters import CellFilters
+    from insignia.atlas.screens.ranking import ProgramRanking
     from insignia.atlas.screens.screen import Screen
     from insignia.atlas.screens.signature_list import Signatures
     from insignia.atlas.search import Agg
@@ -320,6 +321,64 @@ class Atlas:
         from insignia.atlas.screens.run import run_screen
 
         return run_screen(self._snapshot, signatures, where=where, columns=columns, agg=agg, min_coverage=min_coverage)
+
+    def rank_programs(
+        self,
+        where: str,
+        *,
+        reference: str,
+        signatures: "Signatures" = None,
+        agg: "Agg" = "mean",
+        min_coverage: float = 0.5,
+        min_cells: int = 25,
+        min_detection: float = 0.05,
+        paired: bool | None = None,
+        alpha: float = 0.05,
+    ) -> "ProgramRanking":
+        """Ask the reverse: which programs and which genes stand out in some cells against a reference.
+
+        Units are donors. Where most donors have cells of both kinds, each is compared with itself by Wilcoxon's signed
+        rank test; else donors are ranked within the studies that have both kinds, by van Elteren's. q-values are those
+        of Benjamini and Hochberg, over programs and over genes apart. Attributions of a cell add up to 1,000, so that
+        what some genes gain, others lose.
+
+        Parameters
+        ----------
+        where, reference
+            Expressions that choose the cells and what they are compared with, e.g. ``"disease = 'sepsis' AND cell_type
+            = 'monocyte'"`` and ``"disease = 'normal' AND cell_type = 'monocyte'"``.
+        signatures, agg, min_coverage
+            As for `screen`; `None` takes all bundled signatures.
+        min_cells
+            Samples with fewer such cells are put aside.
+        min_detection
+            Genes detected in a smaller share of the cells of both kinds are not tested.
+        paired
+            Whether to compare each donor with itself; `None` decides by the donors that there are.
+        alpha
+            Level that a row must be able to reach to be tested.
+
+        Raises
+        ------
+        InputError
+            Some cells belong to both kinds, no donor has enough cells, or no gene is detected.
+        FilterError, GeneMatchError, SignatureError
+            As `screen`.
+        """
+        from insignia.atlas.screens.ranking import rank_programs
+
+        return rank_programs(
+            self._snapshot,
+            where,
+            reference=reference,
+            signatures=signatures,
+            agg=agg,
+            min_coverage=min_coverage,
+            min_cells=min_cells,
+            min_detection=min_detection,
+            paired=paired,
+            alpha=alpha,
+        )
 
     def gene_matrix(
         self, genes: Sequence[str] | Signature, *, where: str | None = None

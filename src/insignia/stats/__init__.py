@@ -11,7 +11,7 @@ from insignia.stats.intervals import conformal_width, coverage_by_bin, interval_
 from insignia.stats.meta_analysis import MetaAnalysis, meta_analysis
 from insignia.stats.metrics import auroc, auroc_by_donor
 from insignia.stats.multiple import benjamini_hochberg
-from insignia.stats.paired import PairedTest, paired_test
+from insignia.stats.paired import PairedTest, PairedTests, paired_test, paired_tests
 from insignia.stats.rank_tests import RankTest, RankTests, rank_test, rank_tests
 from insignia.stats.reliability import spearman_brown, thinning_reliability
 from insignia.stats.transport import EntropicPlan, entropic_plan, sinkhorn_divergence
@@ -25,6 +25,7 @@ __all__ = [
     "MetaAnalysis",
     "Moments",
     "PairedTest",
+    "PairedTests",
     "RankTest",
     "RankTests",
     "auroc",
@@ -48,6 +49,7 @@ __all__ = [
     "mse_skill",
     "neighbour_weights",
     "paired_test",
+    "paired_tests",
     "rank_test",
     "rank_tests",
     "rules",

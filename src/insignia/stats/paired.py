@@ -1,13 +1,14 @@
 """Exact tests of paired differences, for the few sections or donors that there are."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy.stats import binomtest, rankdata
 
 from insignia.core.errors import InputError
 
-__all__ = ["PairedTest", "paired_test"]
+__all__ = ["PairedTest", "PairedTests", "paired_test", "paired_tests"]
 
 
 @dataclass(frozen=True)
@@ -75,12 +76,62 @@ def paired_test(differences: np.ndarray, *, tolerance: float = 0.0) -> PairedTes
     )
 
 
+@dataclass(frozen=True, eq=False)
+class PairedTests:
+    """Wilcoxon's test of many columns of paired differences: `p_rank` and `smallest_p`, (columns,) each."""
+
+    p_rank: np.ndarray
+    smallest_p: np.ndarray
+
+
+def paired_tests(differences: np.ndarray) -> PairedTests:
+    """Test every column as `paired_test` does; columns without ties share what chance gives.
+
+    Parameters
+    ----------
+    differences
+        (pairs, columns).
+
+    Raises
+    ------
+    InputError
+        There is no pair, or a difference is not finite.
+    """
+    values = np.asarray(differences, dtype=np.float64)
+    if values.ndim != 2 or not len(values) or not np.isfinite(values).all():
+        raise InputError(f"Paired tests need finite differences, pairs x columns; found {values.shape}.")
+    n, n_columns = values.shape
+    # zeros rank below all others, and take no part
+    ranks = rankdata(np.abs(values), axis=0)
+    moved = values != 0
+    zeros = n - moved.sum(axis=0)
+    positive = np.where(values > 0, ranks - zeros, 0).sum(axis=0)
+    p = np.ones(n_columns)
+    for k in range(n_columns):
+        kept = moved[:, k]
+        if not kept.any():
+            continue
+        own = ranks[kept, k] - zeros[k]
+        # as text of bytes, so that columns with the same ranks are counted once
+        p[k] = _at_least(np.sort(np.round(2 * own).astype(np.int64)).tobytes(), round(2 * positive[k]))
+    return PairedTests(p, np.full(n_columns, min(1.0, 2.0 ** (1 - n))))
+
+
 def _signed_rank(values: np.ndarray) -> float:
     # twice the ranks, so that shared ranks stay whole and sums can be counted
-    ranks = np.round(2 * rankdata(np.abs(values))).astype(int)
+    ranks = np.round(2 * rankdata(np.abs(values))).astype(np.int64)
+    return _at_least(np.sort(ranks).tobytes(), int(ranks[values > 0].sum()))
+
+
+def _at_least(ranks: bytes, positive: int) -> float:
+    """Two-sided share of all signs of some doubled ranks whose positive ones add up to as much."""
+    lower, upper, total = _tails(ranks)
+    return float(min(1.0, 2 * min(lower[positive], upper[positive]) / total))
+
+
+@lru_cache(maxsize=256)
+def _tails(ranks: bytes) -> tuple[np.ndarray, np.ndarray, float]:
     ways = np.ones(1)
-    for rank in ranks:
+    for rank in np.frombuffer(ranks, dtype=np.int64).tolist():
         ways = np.pad(ways, (0, rank)) + np.pad(ways, (rank, 0))
-    positive = int(ranks[values > 0].sum())
-    lower, upper = ways[: positive + 1].sum(), ways[positive:].sum()
-    return float(min(1.0, 2 * min(lower, upper) / ways.sum()))
+    return np.cumsum(ways), np.cumsum(ways[::-1])[::-1], float(ways.sum())

@@ -1,6 +1,5 @@
 """Many signatures compared between groups of donors, by the tests that compare hits, with one correction over all."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -9,6 +8,7 @@ import pandas as pd
 
 from insignia.atlas.comparison import labels_of, note, pairs, sizes
 from insignia.atlas.group_tests import Outcome, group_tests, studies_with_both
+from insignia.atlas.screens.contrast import patterns
 from insignia.atlas.screens.donors import Donors, donors_of
 from insignia.core import keys
 from insignia.core.errors import InputError
@@ -47,7 +47,7 @@ class ScreenComparison:
     by: str
     test: str
     alpha: float
-    units: Donors = field(repr=False)
+    units: Donors | None = field(repr=False)
 
     @property
     def called(self) -> pd.DataFrame:
@@ -146,7 +146,7 @@ def _one_pair(
     values = donors.values[members.index]
     has = ~np.isnan(values)
     rows = []
-    for pattern, columns in _patterns(has):
+    for pattern, columns in patterns(has):
         units, case, own = members[pattern], is_case[pattern], values[pattern][:, columns]
         names = [donors.names[k] for k in columns]
         rows.append(_tested(units, case, own, names, by=by, test=test, alpha=alpha))
@@ -154,13 +154,6 @@ def _one_pair(
     table.insert(1, "group", group)
     table.insert(2, "stratum", layer)
     return table
-
-
-def _patterns(has: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Give the sets of units that occur, and the columns in which exactly these have values."""
-    distinct, number = np.unique(has, axis=1, return_inverse=True)
-    for k in range(distinct.shape[1]):
-        yield distinct[:, k], np.flatnonzero(number.ravel() == k)
 
 
 def _tested(

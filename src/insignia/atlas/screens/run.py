@@ -3,16 +3,15 @@
 import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import csr_matrix
 
 from insignia.atlas.screens import kernels
 from insignia.atlas.screens.divisors import Divisors, SignatureMatrix, check_found
 from insignia.atlas.screens.grouping import SegmentGroups, groups_of
-from insignia.atlas.screens.means import SegmentMeans, group_codes
+from insignia.atlas.screens.means import SegmentMeans
+from insignia.atlas.screens.places import Places
 from insignia.atlas.screens.screen import Screen
 from insignia.atlas.screens.signature_list import Signatures, signature_list
 from insignia.atlas.snapshot import Snapshot
@@ -22,49 +21,6 @@ from insignia.core.settings import num_threads
 __all__ = ["run_screen"]
 
 _AT_ONCE = 128
-
-
-@dataclass(frozen=True, eq=False)
-class _Places:
-    """Where the wanted pieces of all segments belong.
-
-    Attributes
-    ----------
-    group, panel, cells
-        Group, set of measured genes, and cells of each piece, (pieces,).
-    measured
-        (sets, genes) bool.
-    """
-
-    groups: pd.DataFrame
-    group: np.ndarray
-    panel: np.ndarray
-    cells: np.ndarray
-    measured: np.ndarray
-
-    @classmethod
-    def of(cls, parts: Sequence[SegmentGroups]) -> "_Places":
-        tables = [part.means.table[part.is_wanted] for part in parts]
-        table = pd.concat(tables, ignore_index=True)
-        groups, codes = group_codes(table.drop(columns=["range", "cells"]))
-        numbers: dict[bytes, int] = {}
-        sets: list[np.ndarray] = []
-        panels = []
-        for part, rows in zip(parts, tables, strict=True):
-            of_range = []
-            for measured in part.segment.measured:
-                if numbers.setdefault(measured.tobytes(), len(numbers)) == len(sets):
-                    sets.append(measured)
-                of_range.append(numbers[measured.tobytes()])
-            panels.append(np.array(of_range)[rows["range"].to_numpy()])
-        return cls(groups, codes, np.concatenate(panels), table["cells"].to_numpy(), np.stack(sets))
-
-    def add_up(self, values: np.ndarray) -> np.ndarray:
-        """Sum over the pieces of each group, weighted by cells: (pieces, k) to (groups, k)."""
-        shape = (len(self.groups), self.group.size)
-        weights = csr_matrix((self.cells.astype(np.float64), (self.group, np.arange(self.group.size))), shape=shape)
-        total: np.ndarray = weights @ values
-        return total
 
 
 def run_screen(
@@ -82,7 +38,8 @@ def run_screen(
     check_found(matches)
     matrix = SignatureMatrix.of(signatures, matches)
     parts = list(groups_of(snapshot, columns=columns, where=where))
-    places = _Places.of(parts)
+    places = Places.of(parts)
+    weights = places.weights().multiply(places.cells).tocsr()
     divisors = Divisors.of(places.measured, matrix, agg=agg, min_coverage=min_coverage)
     scores = np.empty((len(places.groups), len(signatures)), dtype=np.float32)
     for start, sums in _sums(parts, matrix):
@@ -90,12 +47,11 @@ def run_screen(
         by_piece = sums.T / divisors.values[:, here][places.panel]
         scored = ~np.isnan(by_piece)
         with np.errstate(divide="ignore", invalid="ignore"):
-            scores[:, here] = places.add_up(np.where(scored, by_piece, 0)) / places.add_up(scored.astype(np.float64))
-    cells = np.bincount(places.group, places.cells).astype(np.int64)
+            scores[:, here] = (weights @ np.where(scored, by_piece, 0)) / (weights @ scored.astype(np.float64))
     screen = Screen(
         signatures=signatures,
         matches=matches,
-        groups=places.groups.assign(cells=cells),
+        groups=places.groups,
         scores=scores,
         agg=agg,
         where=where,

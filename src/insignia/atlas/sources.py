@@ -14,7 +14,7 @@ from insignia.data import Attributed, read
 
 __all__ = ["Source", "Sources", "find_sources"]
 
-Sources: TypeAlias = AnnData | str | Path | Sequence[AnnData | str | Path]
+Sources: TypeAlias = "AnnData | str | Path | Source | Sequence[AnnData | str | Path | Source]"
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,20 +66,22 @@ def find_sources(things: Sources, *, key: str, n_genes: int) -> list[Source]:
     InputError
         There is no source, or one is of another kind.
     """
-    listed = [things] if isinstance(things, AnnData | str | Path) else list(things)
+    listed = [things] if isinstance(things, AnnData | str | Path | Source) else list(things)
     if not listed:
         raise InputError("There is nothing to add: the list of sources is empty.")
-    found: list[AnnData | Path] = []
+    found: list[Source] = []
     for thing in listed:
-        if isinstance(thing, AnnData):
+        if isinstance(thing, Source):
             found.append(thing)
+        elif isinstance(thing, AnnData):
+            found.append(Source(thing, key, n_genes))
         elif isinstance(thing, str | Path):
-            found.extend(_files(Path(thing)))
+            found.extend(Source(path, key, n_genes) for path in _files(Path(thing)))
         else:
             raise InputError(
                 f"An atlas takes attributed AnnData or paths of .h5ad files; found {type(thing).__name__}."
             )
-    return [Source(thing, key, n_genes) for thing in found]
+    return found
 
 
 def _files(path: Path) -> list[Path]:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from insignia.cli.output import DeviceOption, InterpolateOption, JsonFlag, PrecisionOption, emit, pairs, parse_steps
+from insignia.core.errors import InputError
 
 __all__ = ["app"]
 
@@ -74,6 +75,43 @@ def add(
         device=device,
         show_progress=False if as_json else None,
     )
+    emit(asdict(report), as_json=as_json)
+
+
+@app.command("import")
+def import_cells(
+    atlas: AtlasPath,
+    source: Annotated[Path, typer.Argument(help="Published attribution folder, or a CELLxGENE Census on disk.")],
+    model: Annotated[
+        Path | None, typer.Option("-m", "--model", help="The atlas's model, to attribute the cells of a Census.")
+    ] = None,
+    cell_type: Annotated[
+        list[str] | None, typer.Option(help="Cell type of a published folder; all by default. Repeatable.")
+    ] = None,
+    where: Annotated[str | None, typer.Option(help="Cells of a Census, e.g. \"tissue == 'blood'\".")] = None,
+    mapping: Annotated[
+        str | None, typer.Option(help="Mapping of columns and values; scimilarity or cellxgene by default.")
+    ] = None,
+    device: DeviceOption = "auto",
+    as_json: JsonFlag = False,
+) -> None:
+    """Bring in published attributions, or a slice of a Census; the atlas changes as a whole or not at all."""
+    from insignia.atlas import Atlas
+    from insignia.workflows import import_census, import_published
+
+    opened, show = Atlas.open(atlas), False if as_json else None
+    if model is None:
+        if where is not None:
+            raise InputError("--where chooses cells of a Census, which are attributed on the way: give --model too.")
+        report = import_published(
+            opened, source, cell_types=cell_type, mapping=mapping or "scimilarity", show_progress=show
+        )
+    else:
+        if cell_type is not None:
+            raise InputError("--cell-type is for published folders. Choose cells of a Census with --where.")
+        report = import_census(
+            opened, source, model=model, where=where, mapping=mapping or "cellxgene", device=device, show_progress=show
+        )
     emit(asdict(report), as_json=as_json)
 
 

@@ -2,6 +2,7 @@
 
 from insignia.data.attributed import Attributed
 from insignia.data.attribution_record import AttributionRecord
+from insignia.data.census import read_census
 from insignia.data.cohort import simulate_cohort
 from insignia.data.cohort_truth import Cohort, CohortOptions, CohortTruth
 from insignia.data.condition import Condition, GenePerturbation
@@ -81,6 +82,7 @@ __all__ = [
     "leave_one_out",
     "metadata_map",
     "read",
+    "read_census",
     "read_screen",
     "read_split",
     "read_splits",

@@ -35,9 +35,9 @@ def read(path: str | Path, *, backed: bool = False) -> AnnData:
     path
         Where the data are. The suffix tells the kind; a folder that does not end in .zarr is a 10x folder.
     backed
-        Leave `X`, `layers` and `raw.X` of a .h5ad file on disk, where `Expression` and `Attributed` read them block
-        by block. The file stays open as long as the object lives, and `adata.to_memory()` loads the rest. Other kinds
-        are always read whole.
+        Leave `X`, `layers` and `raw.X` of a .h5ad file or a .zarr folder on disk, where `Expression` and `Attributed`
+        read them block by block. The file stays open as long as the object lives, and `adata.to_memory()` loads the
+        rest. Other kinds are always read whole.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def write_h5ad(adata: AnnData, path: str | Path) -> None:
 
 def _reader(path: Path, backed: bool) -> Callable[[Path], AnnData]:
     if path.suffix == ".zarr":
-        return _read_zarr
+        return _open_zarr if backed else _read_zarr
     if path.is_dir():
         return _read_10x_folder
     if path.suffix == ".h5ad":
@@ -145,7 +145,7 @@ def _refuse_incomplete(path: Path, file: h5py.File) -> None:
         )
 
 
-def _lazy_parts(file: h5py.File) -> dict[str, Any]:
+def _lazy_parts(file: Any) -> dict[str, Any]:
     parts = {key: read_elem(file[key]) for key in file if key not in ("X", "layers", "raw")}
     parts["X"] = _lazy(file["X"]) if "X" in file else None
     parts["layers"] = {key: _lazy(file["layers"][key]) for key in file.get("layers", ())}
@@ -155,8 +155,9 @@ def _lazy_parts(file: h5py.File) -> dict[str, Any]:
     return parts
 
 
-def _lazy(element: h5py.Dataset | h5py.Group) -> Any:
-    if isinstance(element, h5py.Dataset):
+def _lazy(element: Any) -> Any:
+    # datasets of HDF5 and arrays of zarr, dense
+    if hasattr(element, "dtype"):
         return element
     absent = {"data", "indices", "indptr"} - set(element)
     if absent:
@@ -169,6 +170,18 @@ def _read_zarr(path: Path) -> AnnData:
     from anndata import read_zarr
 
     return read_zarr(path)
+
+
+def _open_zarr(path: Path) -> AnnData:
+    zarr = need("zarr", extra="zarr", purpose="Reading .zarr")
+    group = zarr.open_group(str(path), mode="r")
+    absent = [part for part in ("obs", "var") if part not in group]
+    if absent:
+        raise FileFormatError(
+            f"{path} is a zarr folder but not of AnnData: it lacks {' and '.join(absent)} and holds "
+            f"{', '.join(group) or 'nothing'}."
+        )
+    return AnnData(**_lazy_parts(group))
 
 
 def _read_10x_h5(path: Path) -> AnnData:

@@ -5,6 +5,7 @@ import insignia.workflows.perturb_demo
 import insignia.workflows.spatial_demo  # noqa: F401 - all register
 from insignia.workflows.atlases import add_cells, create_atlas
 from insignia.workflows.attribute_file import attribute_file
+from insignia.workflows.imports import import_census, import_published
 from insignia.workflows.registry import Demo, demos
 from insignia.workflows.shard_estimate import Estimate, estimate_attribution
 from insignia.workflows.shard_plan import parse_shard
@@ -24,6 +25,8 @@ __all__ = [
     "create_atlas",
     "demos",
     "estimate_attribution",
+    "import_census",
+    "import_published",
     "impute_stack",
     "parse_shard",
     "prepare_stack",

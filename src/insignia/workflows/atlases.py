@@ -15,7 +15,7 @@ from insignia.core.errors import AtlasMismatch, MissingMetadata
 from insignia.data import AttributionRecord, Expression, MetadataMap, read
 from insignia.models import Encoder, Precision, as_encoder
 
-__all__ = ["add_cells", "create_atlas"]
+__all__ = ["add_cells", "attribute_for", "create_atlas"]
 
 
 def create_atlas(path: str | Path, model: Encoder | str | Path, *, options: AttributeOptions | None = None) -> Atlas:
@@ -81,7 +81,7 @@ def add_cells(
     AtlasMismatch
         The model is not the one that the atlas was made with.
     """
-    adata = cells if isinstance(cells, AnnData) else read(cells, backed=Path(cells).suffix == ".h5ad")
+    adata = cells if isinstance(cells, AnnData) else read(cells, backed=Path(cells).suffix in (".h5ad", ".zarr"))
     add = partial(atlas.add, columns=columns, constants=constants, extra=extra, mapping=mapping, progress=show_progress)
     if keys.ATTRIBUTION in adata.layers:
         return add(cells)
@@ -90,14 +90,39 @@ def add_cells(
             f"These cells have no layer {keys.ATTRIBUTION!r} (layers: {list(adata.layers)}). Attribute them first "
             "(ins.tl.attribute, or insignia attribute), or give the atlas's model to have it done on the way."
         )
-    encoder = as_encoder(model)
+    with tempfile.TemporaryDirectory(prefix="insignia-") as folder:
+        part = Path(folder) / "part.h5ad"
+        attribute_for(
+            atlas,
+            adata,
+            part,
+            encoder=as_encoder(model),
+            layer=layer,
+            gene_symbols=gene_symbols,
+            gene_ids=gene_ids,
+            device=device,
+            show_progress=show_progress,
+        )
+        return add(part)
+
+
+def attribute_for(
+    atlas: Atlas,
+    adata: AnnData,
+    part: Path,
+    *,
+    encoder: Encoder,
+    layer: str | None = None,
+    gene_symbols: str | None = None,
+    gene_ids: str | None = None,
+    device: str = "auto",
+    show_progress: bool | None = None,
+) -> None:
+    """Attribute raw cells the way of an atlas, into a part that it takes; see `add_cells`."""
     options = _options_of(atlas.record, device)
     _check_model(atlas, encoder, options)
     expression = Expression.from_adata(adata, layer=layer, gene_symbols=gene_symbols, gene_ids=gene_ids)
-    with tempfile.TemporaryDirectory(prefix="insignia-") as folder:
-        part = Path(folder) / "part.h5ad"
-        write_part(Runner(encoder, expression, options), adata.var, part, show_progress=show_progress)
-        return add(part)
+    write_part(Runner(encoder, expression, options), adata.var, part, show_progress=show_progress)
 
 
 def _options_of(record: AttributionRecord, device: str) -> AttributeOptions:

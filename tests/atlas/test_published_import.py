@@ -1,5 +1,7 @@
 """Published attribution folders come in whole: cells without values, cells of many studies, one gene order."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +10,7 @@ from tests.atlas.atlas_cells import GENES, N_GENES, RECORD, scaled
 
 from insignia.atlas import Atlas
 from insignia.atlas import published as module
+from insignia.cli.main import run
 from insignia.core.errors import AtlasMismatch, DuplicateStudy, FileFormatError, InputError, MissingDependency
 from insignia.workflows import import_published
 
@@ -158,3 +161,18 @@ def test_without_tiledb(tmp_path, published, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "tiledb", None)
     with pytest.raises(MissingDependency, match=r"published attribution folder needs .* 'insignia\[tiledb\]'"):
         import_published(make(tmp_path / "a"), published[0])
+
+
+def test_from_the_command_line(tmp_path, published, monkeypatch, capsys):
+    atlas = make(tmp_path / "a")
+    arguments = ["insignia", "atlas", "import", str(atlas.path), str(published[0]), "--cell-type", "B cell", "--json"]
+    monkeypatch.setattr("sys.argv", arguments)
+    with pytest.raises(SystemExit) as done:
+        run()
+    assert not done.value.code
+    assert json.loads(capsys.readouterr().out)["cells"] == 31
+    monkeypatch.setattr("sys.argv", [*arguments[:5], "--where", "tissue == 'blood'"])
+    with pytest.raises(SystemExit) as done:
+        run()
+    assert done.value.code == 2
+    assert "--where chooses cells of a Census" in capsys.readouterr().err

@@ -13,6 +13,7 @@ from scipy import sparse
 
 from insignia.core.errors import FileFormatError, MissingDependency
 from insignia.data import Expression, read, simulate_planted, write_h5ad
+from insignia.data.matrix_rows import MatrixRows
 
 SYMBOLS = ["CD79A", "MS4A1", "LYZ", "CD79A"]
 IDS = ["ENSG00000105369", "ENSG00000156738", "ENSG00000090382", "ENSG00000000001"]
@@ -210,6 +211,20 @@ def test_zarr(adata, tmp_path):
     (tmp_path / "broken.zarr").mkdir()
     with pytest.raises(FileFormatError, match="could not be read as zarr"):
         read(tmp_path / "broken.zarr")
+
+
+@pytest.mark.filterwarnings("ignore:Writing zarr v2")
+def test_zarr_stays_on_disk_until_its_rows_are_read(adata, tmp_path):
+    pytest.importorskip("zarr")
+    adata.layers["dense"] = adata.X.toarray()
+    adata.write_zarr(tmp_path / "x.zarr")
+    found = read(tmp_path / "x.zarr", backed=True)
+    assert not isinstance(found.layers["dense"], np.ndarray)
+    assert not hasattr(found.X, "toarray")
+    for layer in (None, "dense"):
+        rows = MatrixRows.from_adata(found, layer).read(1, 3)
+        np.testing.assert_array_equal(getattr(rows, "toarray", lambda rows=rows: rows)(), adata.X.toarray()[1:3])
+    assert found.obs_names.tolist() == adata.obs_names.tolist()
 
 
 def test_zarr_without_the_package(tmp_path, monkeypatch):

@@ -66,9 +66,7 @@ def read_census(
             matrices = experiment.ms[measurement]
             counts, var = matrices.X[layer], matrices.var.read().concat().to_pandas()
         except KeyError as error:
-            raise FileFormatError(
-                f"{path} has no X[{layer!r}] of the measurement {measurement!r} ({error})."
-            ) from error
+            raise FileFormatError(f"{path} has no X[{layer!r}] in the measurement {measurement!r}.") from error
         obs = _cells(experiment, where)
         measured = _measured(root, matrices, var)
         for name, cells in obs.groupby(_DATASET, observed=True, sort=True):

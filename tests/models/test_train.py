@@ -36,7 +36,13 @@ def _alignment(encoder, adata):
 
 
 @pytest.mark.parametrize(
-    ("how", "least"), [({"labels": "cell_type"}, 0.9), ({"labels": "cell_type", "loss": "triplet"}, 0.9), ({}, 0.6)]
+    ("how", "least"),
+    [
+        ({"labels": "cell_type"}, 0.9),
+        ({"labels": "cell_type", "loss": "triplet"}, 0.9),
+        ({}, 0.6),
+        ({"labels": "cell_type", "standardise": True}, 0.9),
+    ],
 )
 def test_it_learns_the_planted_types(planted, how, least):
     """By chance an eighth of the cells have a neighbour of their type."""

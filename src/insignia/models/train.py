@@ -16,6 +16,7 @@ from insignia.core.device import find_device
 from insignia.core.errors import InputError, MissingMetadata
 from insignia.core.keys import UNKNOWN
 from insignia.data import InputSpace
+from insignia.models.gene_scale import fold_scale, gene_scale, scaled_genes
 from insignia.models.mlp import MLPEncoder
 from insignia.models.objectives import Autoencoder, LabelObjective, MaskedObjective
 from insignia.models.scimilarity import SCimilarityDecoder, SCimilarityNetwork, encoder_from_network, save_scimilarity
@@ -40,6 +41,7 @@ def train(
     input_dropout: float = 0.3,
     loss: Literal["triplet", "contrastive"] = "contrastive",
     reconstruction_weight: float = 0.5,
+    standardise: bool = False,
     batch_size: int = 128,
     hold_out_by: str | None = None,
     options: TrainOptions | None = None,
@@ -70,6 +72,9 @@ def train(
         How labels are used: supervised contrastive (Khosla et al. 2020) or triplet (as SCimilarity).
     reconstruction_weight
         Weight of the squared error of the reconstruction beside the label loss.
+    standardise
+        Divide each gene by its standard deviation while training, so that weak genes count as much as strong ones; the
+        finished encoder reads genes as they are.
     batch_size
         Cells per step.
     hold_out_by
@@ -103,12 +108,14 @@ def train(
     rows = _split(cells.obs, hold_out_by, generator)
     seed = int(generator.integers(2**31 - 1))
     types: list[str] = sorted(cells.obs[labels].astype(str).unique()) if labels else []
+    scale = gene_scale(cells.values[rows[0]]) if standardise else None
+    values = cells.values if scale is None else scaled_genes(cells.values, scale)
     objective: LabelObjective | MaskedObjective
     if labels is None:
-        objective = MaskedObjective(cells.values, *rows, batch_size, place, input_dropout)
+        objective = MaskedObjective(values, *rows, batch_size, place, input_dropout)
     else:
         codes = np.searchsorted(types, cells.obs[labels].astype(str))
-        objective = LabelObjective(cells.values, *rows, batch_size, place, codes, reconstruction_weight, loss)
+        objective = LabelObjective(values, *rows, batch_size, place, codes, reconstruction_weight, loss)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         drop_in = input_dropout if labels else 0.0
@@ -116,6 +123,8 @@ def train(
         network = Autoencoder(encoder, SCimilarityDecoder(len(cells.genes), hidden, latent, dropout=dropout))
     result = fit(network.to(place), objective, options, seed=seed, show_progress=show_progress)
     network.cpu()
+    if scale is not None:
+        fold_scale(network, scale)
     if output is None:
         return encoder_from_network(name, cells.genes, encoder)
     save_scimilarity(
@@ -131,6 +140,7 @@ def train(
             "input_dropout": input_dropout,
             "loss": loss if labels else "masked",
             "reconstruction_weight": reconstruction_weight,
+            "standardise": standardise,
             "batch_size": batch_size,
             "seed": seed,
             **asdict(options),

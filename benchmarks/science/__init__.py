@@ -1,0 +1,1 @@
+"""Whether attribution beats expression: markers, noise, transfer and the interferon response on real cells."""

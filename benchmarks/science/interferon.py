@@ -22,7 +22,7 @@ from benchmarks.science.fits import Fits
 from benchmarks.science.gene_lists import hallmarks
 from benchmarks.science.measures import FIRST
 from benchmarks.science.noise import correlations
-from benchmarks.science.scores import DEFAULT, PLAIN, scored
+from benchmarks.science.scores import DEFAULT, PLAIN, TUNED, scored
 from benchmarks.science.studies import Study, shared_genes, study
 from insignia.stats import auroc
 
@@ -115,7 +115,7 @@ def _studies() -> tuple[Study, Study]:
 def summary(record: Mapping[str, Any]) -> dict[str, Any]:
     """Place of the interferon genes at each depth, default attribution beside expression."""
     return {
-        name: {score: found["scores"][score]["genes"][0] for score in (PLAIN, "PCA", DEFAULT)}
+        name: {score: found["scores"][score]["genes"][0] for score in (PLAIN, "PCA", DEFAULT, TUNED)}
         for name, found in record.items()
     }
 

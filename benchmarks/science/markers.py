@@ -21,8 +21,8 @@ from benchmarks.science import results
 from benchmarks.science.fits import Fits
 from benchmarks.science.gene_lists import HALLMARKS, hallmarks, known_markers
 from benchmarks.science.measures import marker_measures, usable, with_random_genes
-from benchmarks.science.pairs import REPORTED, TUNED, pair
-from benchmarks.science.scores import DEFAULT, PLAIN, SCORES, scored
+from benchmarks.science.pairs import REPORTED, pair
+from benchmarks.science.scores import DEFAULT, PLAIN, SCORES, TUNED, scored
 from benchmarks.science.studies import DONOR, TYPE, Study
 from insignia.data import simulate_planted
 from insignia.stats import auroc
@@ -165,13 +165,16 @@ def _numbers(rows: pd.DataFrame) -> list[str]:
 def summary(record: Mapping[str, Any]) -> dict[str, Any]:
     """Default attribution beside expression, over all reported pairs."""
     overall = record["reported"]["overall"] if "reported" in record else {}
-    return {score: {name: overall[score][name][0] for name in MEASURES} for score in (PLAIN, "PCA", DEFAULT) if overall}
+    return {
+        score: {name: overall[score][name][0] for name in MEASURES}
+        for score in (PLAIN, "PCA", DEFAULT, TUNED)
+        if overall
+    }
 
 
 PARTS: Final[dict[str, Callable[[bool], dict[str, Any]]]] = {
     "reported": partial(real_pairs, REPORTED),
     "planted": planted,
-    "tuned": partial(real_pairs, TUNED),
 }
 
 if __name__ == "__main__":

@@ -14,9 +14,11 @@ from benchmarks.science.fits import Fits
 from benchmarks.science.recipes import Recipe, attributed
 from benchmarks.science.studies import Study
 
-__all__ = ["DEFAULT", "PLAIN", "SCORES", "Score", "scored"]
+__all__ = ["DEFAULT", "PLAIN", "SCORES", "TUNED", "Score", "scored"]
 
 DEFAULT: Final = "encoder with labels"
+TUNED: Final = "tuned attribution"
+"""What did best on the tuning pairs; see `benchmarks.science.tried`."""
 PLAIN: Final = "expression"
 
 
@@ -90,4 +92,6 @@ SCORES: Final[dict[str, Score]] = {
     "untrained encoder": _by(Recipe("untrained")),
     "encoder without labels": _by(Recipe("unlabelled")),
     DEFAULT: _by(Recipe("labelled"), uses_labels=True),
+    "from the mean": _by(Recipe("unlabelled", "self", "mean", "positive")),
+    TUNED: _by(Recipe("unlabelled, one spread", "contrast"), uses_labels=True),
 }

@@ -19,7 +19,7 @@ import pandas as pd
 from benchmarks.science import results
 from benchmarks.science.fits import Fits
 from benchmarks.science.noise import correlations
-from benchmarks.science.scores import DEFAULT, PLAIN, scored
+from benchmarks.science.scores import DEFAULT, PLAIN, TUNED, scored
 from benchmarks.science.studies import Study, shared_genes, study, type_means
 
 SEEDS: Final = range(3)
@@ -135,7 +135,7 @@ def _accuracy(similarity: np.ndarray, codes: np.ndarray) -> float:
 def summary(record: Mapping[str, Any]) -> dict[str, Any]:
     """Share of cells that are most similar to their own type in another unit, default attribution beside expression."""
     return {
-        name: {score: found["scores"][score]["cells_centred"][0] for score in (PLAIN, "PCA", DEFAULT)}
+        name: {score: found["scores"][score]["cells_centred"][0] for score in (PLAIN, "PCA", DEFAULT, TUNED)}
         for name, found in record.items()
     }
 

@@ -6,7 +6,13 @@ import pytest
 from insignia.core.errors import InputError, UnknownName
 from insignia.stats import cutoff, rules
 
-PARAMS = {"percentile": {"q": 90}, "quantile": {"q": 0.9}, "mad": {"k": 2.0}, "value": {"value": 0.25}}
+PARAMS = {
+    "percentile": {"q": 90},
+    "quantile": {"q": 0.9},
+    "healthy_quantile": {"q": 0.9},
+    "mad": {"k": 2.0},
+    "value": {"value": 0.25},
+}
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import numpy as np
 
 from insignia.atlas.cutoffs import Cutoffs
 from insignia.atlas.samples import SampleTable, sample_table
-from insignia.core.errors import AtlasMismatch, InputError, InsigniaError, SignatureError
+from insignia.core.errors import InputError, InsigniaError
 
 if TYPE_CHECKING:
     from insignia.atlas.result import SearchResult
@@ -39,7 +39,14 @@ class Hits:
 
     @classmethod
     def of(cls, result: "SearchResult", cutoffs: Cutoffs) -> "Hits":
-        """Call the cells of a search."""
+        """Call the cells of a search.
+
+        Raises
+        ------
+        SignatureError, AtlasMismatch
+            The cut-offs were taken from scores that do not compare with these.
+        """
+        cutoffs.calibration.check(result)
         cuts = cutoffs.of_cells(result)
         is_called = ~np.isnan(result.scores) & ~np.isnan(cuts)
         # a comparison with NaN is False, which is what a cell that is not called is
@@ -55,18 +62,6 @@ class Hits:
         AtlasMismatch
             The other atlas holds attributions of another kind.
         """
-        mine = self.result
-        if other.signature.sha256 != mine.signature.sha256 or other.agg != mine.agg:
-            raise SignatureError(
-                f"The cut-off was taken from scores of {mine.signature.name!r} ({mine.agg}) and cannot call scores of "
-                f"{other.signature.name!r} ({other.agg}). Search the same signature the same way."
-            )
-        differences = mine.snapshot.manifest.record.differences(other.snapshot.manifest.record)
-        if differences:
-            raise AtlasMismatch(
-                f"The cut-off belongs to attributions that differ in {', '.join(differences)} from those of the other "
-                "search, so the scores do not compare. Call that search on its own."
-            )
         return Hits.of(other, self.cutoffs)
 
     @property
@@ -146,6 +141,8 @@ class Hits:
             "cutoffs": dict(self.cutoffs.values),
             "within": self.cutoffs.within,
             "false_positive_rate": self.cutoffs.false_positive_rate,
+            "strata": self.cutoffs.table().to_dict("records"),
+            "calibrated_on": self.cutoffs.calibration.atlas_sha256,
             "reference": self.reference,
             "cells": len(self.result),
             "hits": self.n_hits,

@@ -1,23 +1,120 @@
-"""Cut-offs of a search: one number, or one for each cell type, with the cells that they were taken from."""
+"""Cut-offs of a search: one number, or one for each cell type, with the cells that they were taken from.
+
+They can be written into an atlas and used again: what is added to the atlas later does not change them.
+"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
 
 from insignia.atlas.filters import select
-from insignia.core.errors import InputError, MissingMetadata
-from insignia.stats import cutoff
+from insignia.core import keys
+from insignia.core.errors import AtlasDamaged, AtlasMismatch, InputError, MissingMetadata, SignatureError
+from insignia.data import AttributionRecord
+from insignia.stats import cutoff, held_out_rate
 
 if TYPE_CHECKING:
     from insignia.atlas.result import SearchResult
 
-__all__ = ["Cutoffs"]
+__all__ = ["Calibration", "Cutoffs", "Stratum"]
 
 _LEAST_REFERENCE: Final = 20
 """Cells that a group needs for a cut-off of its own."""
+
+
+@dataclass(frozen=True)
+class Stratum:
+    """The cut-off of one group of cells, and what it was taken from.
+
+    Attributes
+    ----------
+    cutoff
+        A cell is a hit when its score is above.
+    cells, donors
+        Reference cells with a score, and how many donors they come from; a donor that is not one person counts as one
+        for each of its samples.
+    rate
+        Share of the reference cells above the cut-off: the false positive rate, where the reference is healthy.
+    held_out_rate
+        The same for donors that had no part in the cut-off: cut-offs are taken again without a tenth of the donors in
+        turn. NaN with one donor. It is what a new donor should be expected to show.
+    """
+
+    cutoff: float
+    cells: int
+    donors: int
+    rate: float
+    held_out_rate: float
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What scores a cut-off was taken from, all that tells whether other scores compare with it.
+
+    Attributes
+    ----------
+    signature, signature_sha256, agg, min_coverage
+        What was scored, and how.
+    where, filters
+        Which cells were searched: the expression, and each named filter with what it dropped.
+    record
+        How the attributions were made.
+    atlas_sha256
+        Version of the atlas: hash of its manifest.
+    software
+        Version of insignia that took the cut-off.
+    """
+
+    signature: str
+    signature_sha256: str
+    agg: str
+    min_coverage: float
+    where: str | None
+    filters: tuple[Mapping[str, Any], ...]
+    record: AttributionRecord
+    atlas_sha256: str
+    software: str
+
+    @classmethod
+    def of(cls, result: "SearchResult") -> "Calibration":
+        """Describe a search."""
+        return cls(
+            signature=result.signature.name,
+            signature_sha256=result.signature.sha256,
+            agg=result.agg,
+            min_coverage=result.min_coverage,
+            where=result.where,
+            filters=tuple(step._asdict() for step in result.filters),
+            record=result.snapshot.manifest.record,
+            atlas_sha256=result.snapshot.manifest.sha256(),
+            software=version("insignia"),
+        )
+
+    def check(self, result: "SearchResult") -> None:
+        """Refuse scores that do not compare with those of the calibration.
+
+        Raises
+        ------
+        SignatureError
+            The search scored another signature, or combined genes in another way.
+        AtlasMismatch
+            Its atlas holds attributions of another kind.
+        """
+        if result.signature.sha256 != self.signature_sha256 or result.agg != self.agg:
+            raise SignatureError(
+                f"The cut-off was taken from scores of {self.signature!r} ({self.agg}) and cannot call scores of "
+                f"{result.signature.name!r} ({result.agg}). Search the same signature the same way."
+            )
+        differences = self.record.differences(result.snapshot.manifest.record)
+        if differences:
+            raise AtlasMismatch(
+                f"The cut-off belongs to attributions that differ in {', '.join(differences)} from those of the other "
+                "search, so the scores do not compare. Call that search on its own."
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,23 +127,26 @@ class Cutoffs:
         How they were found.
     within
         Metadata column each of whose values has a cut-off of its own, or `None`.
-    values
-        Cut-off by value of `within`; without it, by ``""``.
+    strata
+        Cut-off and reference by value of `within`; without it, by ``""``.
     selected
         Expression that selected the cells they were taken from, or `None` for all cells of the search.
     reference
         These cells in words.
     n_reference
         How many they are.
+    calibration
+        The search that they were taken from.
     """
 
     rule: str
     params: Mapping[str, float]
     within: str | None
-    values: Mapping[str, float]
+    strata: Mapping[str, Stratum]
     selected: str | None
     reference: str
     n_reference: int
+    calibration: Calibration
     _without: tuple[str, ...] = field(default=(), repr=False)
 
     @classmethod
@@ -64,41 +164,52 @@ class Cutoffs:
         scored = chosen & ~np.isnan(result.scores)
         if reference is not None and not scored.any():
             raise InputError(f"None of the cells searched where {reference} has a score, so there is no reference.")
-        n_studies = len({entry.study for entry in result.studies if not entry.reason})
-        where = [text for text in (result.where, reference) if text]
-        named = f"where {', where '.join(where)}" if where else "all cells"
-        words = f"{int(scored.sum()):,} cells of {n_studies:,} studies ({named})"
+        donors = _donors(result)
         if within is None:
-            values = {"": cutoff(result.scores[chosen], rule, **params)}
-            return cls(rule, dict(params), None, values, reference, words, int(scored.sum()))
-        labels = _labels(result, within)
-        sizes = labels[scored].value_counts()
-        enough = sorted(sizes.index[sizes >= _LEAST_REFERENCE])
-        if not enough:
-            raise InputError(
-                f"No value of {within!r} has {_LEAST_REFERENCE} cells to take a cut-off from (most: {sizes.max():,}). "
-                "Widen the reference, or take one cut-off for all."
-            )
-        by_label = {
-            label: cutoff(result.scores[scored & (labels == label).to_numpy()], rule, **params) for label in enough
-        }
-        without = tuple(sorted(set(labels.unique()) - set(enough)))
+            strata = {"": _stratum(result.scores[chosen], donors[chosen], rule, params)}
+            without: tuple[str, ...] = ()
+        else:
+            labels = _labels(result, within)
+            sizes = labels[scored].value_counts()
+            enough = sorted(sizes.index[sizes >= _LEAST_REFERENCE])
+            if not enough:
+                raise InputError(
+                    f"No value of {within!r} has {_LEAST_REFERENCE} cells to take a cut-off from (most: "
+                    f"{sizes.max():,}). Widen the reference, or take one cut-off for all."
+                )
+            strata = {}
+            for label in enough:
+                here = scored & (labels == label).to_numpy()
+                strata[label] = _stratum(result.scores[here], donors[here], rule, params)
+            without = tuple(sorted(set(labels.unique()) - set(enough)))
+        words = _words(result, reference, int(scored.sum()))
         return cls(
             rule,
             dict(params),
             within,
-            by_label,
+            strata,
             reference,
-            f"{words}, each {within} by itself",
+            words if within is None else f"{words}, each {within} by itself",
             int(scored.sum()),
+            Calibration.of(result),
             without,
         )
+
+    @property
+    def values(self) -> dict[str, float]:
+        """Cut-off by value of `within`; without it, by ``""``."""
+        return {label: stratum.cutoff for label, stratum in self.strata.items()}
 
     @property
     def false_positive_rate(self) -> float | None:
         """Share of the reference that lies above its own cut-off by construction; `None` if the rule does not say."""
         q = self.params.get("q")
         return None if q is None else 1 - (q / 100 if self.rule == "percentile" else q)
+
+    def table(self) -> pd.DataFrame:
+        """One row a group: ``group``, ``cutoff``, ``cells``, ``donors``, ``rate``, ``held_out_rate``; see `Stratum`."""
+        rows = [{"group": label or "all", **asdict(stratum)} for label, stratum in self.strata.items()]
+        return pd.DataFrame(rows)
 
     def of_cells(self, result: "SearchResult") -> np.ndarray:
         """Cut-off of each cell of a search, (cells,); NaN where its group has none."""
@@ -120,6 +231,86 @@ class Cutoffs:
         named = ", ".join(self._without[:5]) + (" and others" if len(self._without) > 5 else "")
         return f"Not called for want of {_LEAST_REFERENCE} reference cells: {named}."
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, fit for JSON, that `from_dict` reads back without loss; NaN is written as null."""
+        strata = {label: _plain(asdict(stratum)) for label, stratum in self.strata.items()}
+        calibration = {**vars(self.calibration), "record": self.calibration.record.to_dict()}
+        return {
+            "rule": self.rule,
+            "params": dict(self.params),
+            "within": self.within,
+            "strata": strata,
+            "selected": self.selected,
+            "reference": self.reference,
+            "n_reference": self.n_reference,
+            "without": list(self._without),
+            "calibration": {**calibration, "filters": [dict(step) for step in self.calibration.filters]},
+        }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> "Cutoffs":
+        """Read what `to_dict` gave.
+
+        Raises
+        ------
+        AtlasDamaged
+            An entry is absent or of another kind.
+        """
+        try:
+            made = dict(content["calibration"])
+            record = AttributionRecord.from_dict(made.pop("record"))
+            calibration = Calibration(**{**made, "filters": tuple(made["filters"])}, record=record)
+            strata = {
+                label: Stratum(**{**entry, "held_out_rate": _number(entry["held_out_rate"])})
+                for label, entry in content["strata"].items()
+            }
+            return cls(
+                rule=str(content["rule"]),
+                params=dict(content["params"]),
+                within=content["within"],
+                strata=strata,
+                selected=content["selected"],
+                reference=str(content["reference"]),
+                n_reference=int(content["n_reference"]),
+                calibration=calibration,
+                _without=tuple(content["without"]),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise AtlasDamaged(
+                f"A stored cut-off cannot be read ({error!r}). Delete it, and freeze it again."
+            ) from error
+
+
+def _stratum(scores: np.ndarray, donors: np.ndarray, rule: str, params: Mapping[str, float]) -> Stratum:
+    value = cutoff(scores, rule, **params)
+    scored = ~np.isnan(scores)
+    scores, donors = scores[scored], donors[scored]
+    return Stratum(
+        cutoff=value,
+        cells=int(scores.size),
+        donors=int(np.unique(donors).size),
+        rate=float((scores > value).mean()),
+        held_out_rate=held_out_rate(scores, donors, rule, params),
+    )
+
+
+def _donors(result: "SearchResult") -> np.ndarray:
+    """Tell the donors of cells apart by number, or their samples, where a donor is not one person."""
+    obs = result.metadata([keys.STUDY, keys.SAMPLE, keys.DONOR])
+    codes = [column.cat.codes.to_numpy(dtype=np.int64) for column in (obs[name] for name in obs)]
+    nobody = obs[keys.DONOR].isin([name for name in obs[keys.DONOR].cat.categories if keys.is_not_one_person(name)])
+    study, sample, donor = codes
+    person = np.where(nobody, sample + donor.max(initial=0) + 1, donor)
+    return np.unique(np.column_stack([study, person]), axis=0, return_inverse=True)[1].ravel()
+
+
+def _words(result: "SearchResult", reference: str | None, n_cells: int) -> str:
+    n_studies = len({entry.study for entry in result.studies if not entry.reason})
+    where = [text for text in (result.where, reference) if text]
+    named = f"where {', where '.join(where)}" if where else "all cells"
+    rules = "".join(f", {step.name}" for step in result.filters)
+    return f"{n_cells:,} cells of {n_studies:,} studies ({named}{rules})"
+
 
 def _chosen(result: "SearchResult", reference: str | None) -> np.ndarray:
     if reference is None:
@@ -133,3 +324,11 @@ def _labels(result: "SearchResult", within: str) -> pd.Series:
     if within not in result.snapshot.columns:
         raise MissingMetadata(f"The atlas has no column {within!r}. It has {', '.join(result.snapshot.columns)}.")
     return result.metadata([within])[within].astype(str)
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else float(value)
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: None if value != value else value for name, value in values.items()}

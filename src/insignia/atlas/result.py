@@ -117,18 +117,25 @@ class SearchResult:
         return np.repeat(coverage, np.array([length for length, _ in self.spans], dtype=np.int64))
 
     def call(
-        self, rule: str = "percentile", *, within: str | None = None, reference: str | None = None, **params: float
+        self,
+        rule: str | Cutoffs = "percentile",
+        *,
+        within: str | None = None,
+        reference: str | None = None,
+        **params: float,
     ) -> Hits:
-        """Call cells hits whose score is above a cut-off taken from these cells.
+        """Call cells hits whose score is above a cut-off: one taken from these cells, or a frozen one.
 
-        ``call("quantile", q=0.99, within="cell_type", reference="disease = 'normal'")`` calls what is rare in healthy
-        cells of the same type: one in a hundred of these is a hit by construction.
+        ``call("healthy_quantile")`` calls what is rare in healthy cells of the same type: one in a hundred of these is
+        a hit by construction. It stands for
+        ``call("quantile", q=0.99, within="cell_type", reference="disease = 'normal'")``.
+        ``call(atlas.cutoffs["name"])`` uses a cut-off that is kept with the atlas, whatever else has been added.
 
         Parameters
         ----------
         rule
-            Name of a hit rule, see `insignia.stats.rules`: ``"percentile"``, ``"quantile"``, ``"mad"`` or
-            ``"value"``.
+            Name of a hit rule, see `insignia.stats.rules`: ``"percentile"``, ``"quantile"``, ``"healthy_quantile"``,
+            ``"mad"`` or ``"value"``; or cut-offs that were taken before.
         within
             Metadata column each of whose values gets a cut-off of its own. Cells of a value with fewer than 20
             reference cells are not called.
@@ -140,12 +147,22 @@ class SearchResult:
         Raises
         ------
         InputError
-            No cell has a score, a parameter is missing, unknown or out of range, or no group is large enough.
+            No cell has a score, a parameter is missing, unknown or out of range, or no group is large enough; or a
+            frozen cut-off was given options, which it has no use for.
+        SignatureError, AtlasMismatch
+            A frozen cut-off was taken from scores that do not compare with these.
         FilterError
             `reference` does not select cells.
         MissingMetadata
             The atlas has no column `within`.
         """
+        if isinstance(rule, Cutoffs):
+            if within is not None or reference is not None or params:
+                raise InputError("A frozen cut-off is used as it is; leave out within, reference and parameters.")
+            return Hits.of(self, rule)
+        if rule == "healthy_quantile":
+            within = within or keys.CELL_TYPE
+            reference = reference or f"{keys.DISEASE} = 'normal'"
         return Hits.of(self, Cutoffs.of(self, rule, params, within=within, reference=reference))
 
     def contributions(self, by: str | Sequence[str] = keys.DISEASE, *, unit: "Unit" = "donor") -> "Contributions":

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["UNIT", "SampleTable", "sample_table", "unit_columns"]
 
 UNIT = [keys.STUDY, keys.SAMPLE, keys.DONOR, keys.TISSUE, keys.DISEASE, "stratum"]
-_NOT_ONE_DONOR = ("pooled", keys.UNKNOWN)
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +55,7 @@ class SampleTable:
         ``sample`` then lists the samples and ``samples`` counts them. Donors called ``"pooled"`` or ``"unknown"``
         are not one person each; their rows are put aside, with the reason.
         """
-        nobody = self.table[keys.DONOR].str.lower().isin(_NOT_ONE_DONOR)
+        nobody = self.table[keys.DONOR].map(keys.is_not_one_person).astype(bool)
         aside = self.table[nobody].assign(
             reason=[f"donor {name!r} is not one person" for name in self.table.loc[nobody, keys.DONOR]]
         )
@@ -98,7 +97,7 @@ class SampleTable:
             donors=self.table[keys.STUDY] + "\0" + self.table[keys.DONOR],
             samples=self.table[keys.STUDY] + "\0" + self.table[keys.SAMPLE],
         )
-        table.loc[table[keys.DONOR].str.lower().isin(_NOT_ONE_DONOR), "donors"] = None
+        table.loc[table[keys.DONOR].map(keys.is_not_one_person).astype(bool), "donors"] = None
         grouped = table.groupby(groups, sort=True)
         summary = grouped.agg(
             samples=("samples", "nunique"),

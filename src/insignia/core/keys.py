@@ -40,6 +40,12 @@ METADATA: Final = (STUDY, SAMPLE, DONOR, TISSUE, DISEASE, CELL_TYPE, BARCODE)
 UNKNOWN: Final = "unknown"
 """What a missing value of a metadata column becomes, never NaN and never dropped."""
 
+
+def is_not_one_person(donor: str) -> bool:
+    """Whether a donor's name says that it stands for several people or for nobody known, so is no unit of a test."""
+    return donor.strip().lower() in ("pooled", UNKNOWN)
+
+
 RANK_GENES: Final = "rank_genes_attribution"
 """`uns[...]`: the most important genes per group, in the layout of `scanpy.tl.rank_genes_groups`."""
 

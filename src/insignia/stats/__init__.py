@@ -6,6 +6,8 @@ from insignia.stats.beta_binomial import BetaBinomialFit, beta_binomial
 from insignia.stats.differential import Moments, moments, welch_test
 from insignia.stats.distances import energy_distance, energy_distance_sq, mmd_rbf
 from insignia.stats.effect_sizes import Effect, Effects, group_effect, group_effects
+from insignia.stats.effect_sizes import Effect, group_effect
+from insignia.stats.hits import cutoff, held_out_rate, rules
 from insignia.stats.hits import cutoff, rules
 from insignia.stats.intervals import conformal_width, coverage_by_bin, interval_coverage
 from insignia.stats.meta_analysis import MetaAnalysis, meta_analysis
@@ -41,6 +43,7 @@ __all__ = [
     "entropic_plan",
     "group_effect",
     "group_effects",
+    "held_out_rate",
     "interval_coverage",
     "meta_analysis",
     "mmd_rbf",

@@ -5,7 +5,7 @@ above that number, in the reference or anywhere else the number is used later.
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 import numpy as np
@@ -13,7 +13,7 @@ import numpy as np
 from insignia.core.errors import InputError
 from insignia.core.registry import Registry
 
-__all__ = ["Rule", "cutoff", "rules"]
+__all__ = ["Rule", "cutoff", "held_out_rate", "rules"]
 
 
 Rule: TypeAlias = Callable[..., float]
@@ -41,6 +41,12 @@ def quantile(scores: np.ndarray, *, q: float = 0.9) -> float:
     return float(np.quantile(scores, q))
 
 
+@rules.add("healthy_quantile", source="doi:10.1101/2025.06.14.659567")
+def healthy_quantile(scores: np.ndarray, *, q: float = 0.99) -> float:
+    """Cut at the `q`-quantile of healthy cells, so that a share 1 - `q` of them is above: the false positive rate."""
+    return quantile(scores, q=q)
+
+
 @rules.add("mad", source="doi:10.1016/j.jesp.2013.03.013")
 def mad(scores: np.ndarray, *, k: float = 3.0) -> float:
     """Cut `k` robust standard deviations (1.4826 times the median absolute deviation) above the median."""
@@ -56,6 +62,45 @@ def value(scores: np.ndarray, *, value: float) -> float:  # noqa: ARG001 (every 
     if not np.isfinite(value):
         raise InputError(f"A cut-off is a finite number; value is {value}.")
     return float(value)
+
+
+def held_out_rate(
+    scores: np.ndarray, groups: np.ndarray, rule: str, params: Mapping[str, float], *, folds: int = 10
+) -> float:
+    """Share of scores above a cut-off in whose taking their group had no part.
+
+    Groups are dealt to folds in the order of their labels; the cut-off of each fold is taken from the others.
+
+    Parameters
+    ----------
+    scores
+        Scores of the reference population, (cells,); NaN does not take part.
+    groups
+        Label of the donor of each, (cells,).
+    rule, params
+        As for `cutoff`.
+    folds
+        Fewer where there are fewer groups.
+
+    Returns
+    -------
+    NaN with fewer than two groups.
+
+    Raises
+    ------
+    UnknownName
+        No rule has this name.
+    InputError
+        As for `cutoff`.
+    """
+    scored = ~np.isnan(scores)
+    scores = np.asarray(scores, dtype=np.float64)[scored]
+    fold = np.unique(np.asarray(groups)[scored], return_inverse=True)[1] % folds
+    parts = np.unique(fold)
+    if parts.size < 2:
+        return float("nan")
+    above = sum(int((scores[fold == k] > cutoff(scores[fold != k], rule, **params)).sum()) for k in parts)
+    return above / scores.size
 
 
 def cutoff(scores: np.ndarray, rule: str, **params: float) -> float:

@@ -113,7 +113,15 @@ def test_the_python_lines_repeat_the_table(searched, tmp_path):
 def test_a_cutoff_from_elsewhere_is_repeated_as_a_number(searched, tmp_path):
     result, hits = searched
     frozen = result.call("percentile", q=50).apply_to(result)
-    other = hits.of(result, replace(hits.cutoffs, strata={"": replace(hits.cutoffs.strata[""], cutoff=1.25)}, reference="other cells", n_reference=10))
+    other = hits.of(
+        result,
+        replace(
+            hits.cutoffs,
+            strata={"": replace(hits.cutoffs.strata[""], cutoff=1.25)},
+            reference="other cells",
+            n_reference=10,
+        ),
+    )
     for called, line in ((frozen, "'percentile', q=50"), (other, "'value', value=1.25")):
         made = Page(search_report(result, called, called.by_sample(min_cells=4), tmp_path / "r.html"))
         assert f"result.call({line})" in made.said

@@ -10,6 +10,7 @@ PARAMS = {
     "percentile": {"q": 90},
     "quantile": {"q": 0.9},
     "healthy_quantile": {"q": 0.9},
+    "null": {"q": 0.9},
     "mad": {"k": 2.0},
     "value": {"value": 0.25},
 }

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Calibration", "Cutoffs", "Stratum"]
 
+_NULL_OPTIONS: Final = ("n_sets", "n_cells", "pool", "rng")
 _LEAST_REFERENCE: Final = 20
 """Cells that a group needs for a cut-off of its own."""
 
@@ -160,39 +161,25 @@ class Cutoffs:
         reference: str | None = None,
     ) -> "Cutoffs":
         """Take cut-offs from the cells of a search, or from those of them that `reference` selects."""
-        chosen = _chosen(result, reference)
-        scored = chosen & ~np.isnan(result.scores)
-        if reference is not None and not scored.any():
-            raise InputError(f"None of the cells searched where {reference} has a score, so there is no reference.")
-        donors = _donors(result)
-        if within is None:
-            strata = {"": _stratum(result.scores[chosen], donors[chosen], rule, params)}
-            without: tuple[str, ...] = ()
-        else:
-            labels = _labels(result, within)
-            sizes = labels[scored].value_counts()
-            enough = sorted(sizes.index[sizes >= _LEAST_REFERENCE])
-            if not enough:
-                raise InputError(
-                    f"No value of {within!r} has {_LEAST_REFERENCE} cells to take a cut-off from (most: "
-                    f"{sizes.max():,}). Widen the reference, or take one cut-off for all."
-                )
-            strata = {}
-            for label in enough:
-                here = scored & (labels == label).to_numpy()
-                strata[label] = _stratum(result.scores[here], donors[here], rule, params)
-            without = tuple(sorted(set(labels.unique()) - set(enough)))
-        words = _words(result, reference, int(scored.sum()))
+        taken = _Population.of(result, rule, params, within, reference)
+        for_rule = {name: value for name, value in params.items() if rule != "null" or name not in _NULL_OPTIONS}
+        sizes = taken.sizes()
+        enough = sorted(sizes) if within is None else sorted(name for name in sizes if sizes[name] >= _LEAST_REFERENCE)
+        if within is not None and not enough:
+            raise InputError(
+                f"No value of {within!r} has {_LEAST_REFERENCE} cells to take a cut-off from (most: "
+                f"{max(sizes.values(), default=0):,}). Widen the reference, or take one cut-off for all."
+            )
         return cls(
-            rule,
-            dict(params),
-            within,
-            strata,
-            reference,
-            words if within is None else f"{words}, each {within} by itself",
-            int(scored.sum()),
-            Calibration.of(result),
-            without,
+            rule=rule,
+            params=dict(params),
+            within=within,
+            strata={label: taken.stratum(label, rule, for_rule) for label in enough},
+            selected=reference,
+            reference=taken.words if within is None else f"{taken.words}, each {within} by itself",
+            n_reference=len(taken.scores),
+            calibration=Calibration.of(result),
+            _without=() if within is None else tuple(sorted(set(_labels(result, within).unique()) - set(enough))),
         )
 
     @property
@@ -281,17 +268,61 @@ class Cutoffs:
             ) from error
 
 
-def _stratum(scores: np.ndarray, donors: np.ndarray, rule: str, params: Mapping[str, float]) -> Stratum:
-    value = cutoff(scores, rule, **params)
-    scored = ~np.isnan(scores)
-    scores, donors = scores[scored], donors[scored]
-    return Stratum(
-        cutoff=value,
-        cells=int(scores.size),
-        donors=int(np.unique(donors).size),
-        rate=float((scores > value).mean()),
-        held_out_rate=held_out_rate(scores, donors, rule, params),
-    )
+@dataclass(frozen=True, eq=False)
+class _Population:
+    """What cut-offs are taken from: scores of reference cells, or of random gene sets in them, (cells, 1 or sets)."""
+
+    scores: np.ndarray
+    donors: np.ndarray
+    labels: np.ndarray
+    words: str
+
+    @classmethod
+    def of(
+        cls, result: "SearchResult", rule: str, params: Mapping[str, float], within: str | None, reference: str | None
+    ) -> "_Population":
+        chosen = _chosen(result, reference)
+        scored = chosen & ~np.isnan(result.scores)
+        if reference is not None and not scored.any():
+            raise InputError(f"None of the cells searched where {reference} has a score, so there is no reference.")
+        words = _words(result, reference, int(scored.sum()))
+        if rule == "null":
+            from insignia.atlas.null import NullOptions, null_scores
+
+            given = {name: int(value) for name, value in params.items() if name in _NULL_OPTIONS}
+            null = null_scores(result, NullOptions(**given), within=within, chosen=chosen)
+            told = f"{null.null.shape[1]:,} random gene sets like the signature in {len(null):,} of {words}"
+            return cls(null.null, _donors(result)[null.rows], null.labels if within else _one(len(null)), told)
+        # without a score at all, the rule says so
+        rows = np.flatnonzero(scored if scored.any() else chosen)
+        labels = _one(rows.size) if within is None else _labels(result, within).to_numpy(dtype=object)[rows]
+        return cls(result.scores[rows, None], _donors(result)[rows], labels, words)
+
+    def sizes(self) -> dict[str, int]:
+        """Cells of each group."""
+        return {
+            str(label): int(cells) for label, cells in zip(*np.unique(self.labels, return_counts=True), strict=True)
+        }
+
+    def stratum(self, label: str, rule: str, params: Mapping[str, float]) -> Stratum:
+        """Take the cut-off of one group."""
+        here = self.labels == label
+        scores, donors = self.scores[here], self.donors[here]
+        n_sets = scores.shape[1]
+        value = cutoff(scores.ravel(), rule, **params)
+        # random sets are held out as donors are
+        groups = donors if n_sets == 1 else np.tile(np.arange(n_sets), len(scores))
+        return Stratum(
+            cutoff=value,
+            cells=len(scores),
+            donors=int(np.unique(donors).size),
+            rate=float((scores > value).mean()),
+            held_out_rate=held_out_rate(scores.ravel(), groups, rule, params),
+        )
+
+
+def _one(n: int) -> np.ndarray:
+    return np.full(n, "", dtype=object)
 
 
 def _donors(result: "SearchResult") -> np.ndarray:

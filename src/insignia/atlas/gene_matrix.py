@@ -17,16 +17,16 @@ __all__ = ["gene_matrix"]
 
 
 def gene_matrix(
-    snapshot: Snapshot, genes: Sequence[str] | Signature, *, where: str | None
+    snapshot: Snapshot, genes: Sequence[str] | Signature, *, where: str | None = None, rows: np.ndarray | None = None
 ) -> tuple[sparse.csr_matrix, pd.DataFrame, GeneMatch]:
-    """Read some genes of some cells; see `Atlas.gene_matrix`."""
+    """Read some genes of the cells that `where` or, in ascending order, `rows` names; see `Atlas.gene_matrix`."""
     match = genes.match(snapshot.genes) if isinstance(genes, Signature) else match_genes(genes, snapshot.genes)
     positions = match.index[match.found]
     if not positions.size:
         raise GeneMatchError(
             f"None of the {len(match.query)} genes is in the gene table of the atlas: {match.summary()}."
         )
-    rows = None if where is None else select(snapshot, where)
+    rows = rows if where is None else select(snapshot, where)
     pieces = []
     for entry, first in zip(snapshot.manifest.segments, snapshot.first_rows.tolist(), strict=False):
         here = None if rows is None else rows[slice(*np.searchsorted(rows, [first, first + entry.cells]))] - first

@@ -11,7 +11,7 @@ import pandas as pd
 from anndata import AnnData
 
 from insignia.atlas.calls import Hits
-from insignia.atlas.cell_filters import FilterStep
+from insignia.atlas.cell_filters import CellFilters, FilterStep
 from insignia.atlas.cutoffs import Cutoffs
 from insignia.atlas.snapshot import Snapshot
 from insignia.core import keys
@@ -22,6 +22,7 @@ from insignia.genes import GeneMatch, Signature
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
+    from insignia.atlas.null import NullScores
     from insignia.atlas.screens.contributions import Contributions, Unit
 
 __all__ = ["SearchResult", "StudyCoverage"]
@@ -59,6 +60,8 @@ class SearchResult:
         Cells that follow each other and share a coverage: how many, and what it is.
     filters
         What each named filter dropped; see `filter_table`.
+    cell_filters
+        The named filters as they were asked for, or `None`.
     """
 
     signature: Signature
@@ -72,6 +75,7 @@ class SearchResult:
     studies: tuple[StudyCoverage, ...] = field(repr=False)
     spans: tuple[tuple[int, float], ...] = field(repr=False)
     filters: tuple[FilterStep, ...] = field(default=(), repr=False)
+    cell_filters: CellFilters | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -135,7 +139,8 @@ class SearchResult:
         ----------
         rule
             Name of a hit rule, see `insignia.stats.rules`: ``"percentile"``, ``"quantile"``, ``"healthy_quantile"``,
-            ``"mad"`` or ``"value"``; or cut-offs that were taken before.
+            ``"mad"``, ``"value"`` or ``"null"``, which cuts at a quantile of the scores of random gene sets like the
+            signature and takes `q` and the options of `null`; or cut-offs that were taken before.
         within
             Metadata column each of whose values gets a cut-off of its own. Cells of a value with fewer than 20
             reference cells are not called.
@@ -202,6 +207,32 @@ class SearchResult:
         from insignia.atlas.screens.contributions import cell_contributions
 
         return cell_contributions(self)
+
+    def null(
+        self, *, within: str | None = None, n_sets: int = 200, n_cells: int = 2000, pool: int = 20, rng: int = 0
+    ) -> "NullScores":
+        """Compare the scores of some cells with those of random gene sets like the signature.
+
+        Each random set replaces every gene by one that is detected as often and has about the same mean attribution,
+        keeps its weight, and is scored as the search was. Each value of the genes that this needs is read once.
+
+        Parameters
+        ----------
+        within
+            Metadata column whose values form groups, e.g. ``"cell_type"``.
+        n_sets, n_cells, pool, rng
+            See `NullOptions`: random sets, cells drawn (of each group), genes that may stand in for one, seed.
+
+        Raises
+        ------
+        InputError
+            No cell has a score, or no other genes are like those of the signature.
+        MissingMetadata
+            The atlas has no column `within`.
+        """
+        from insignia.atlas.null import NullOptions, null_scores
+
+        return null_scores(self, NullOptions(n_sets, n_cells, pool, rng), within=within)
 
     def to_obs(
         self,

@@ -80,6 +80,7 @@ def search(
         studies=tuple(coverage),
         spans=tuple(spans),
         filters=steps,
+        cell_filters=filters,
     )
 
 

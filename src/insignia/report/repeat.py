@@ -28,9 +28,10 @@ def repeat(
     python = "\n".join(
         [
             "import insignia as ins",
+            *(["from insignia.atlas import CellFilters"] if result.filters else []),
             f"atlas = ins.Atlas.open({str(result.snapshot.path)!r})",
             f"result = atlas.search({_signature(result)}, where={result.where!r}, agg={result.agg!r}, "
-            f"min_coverage={result.min_coverage!r})",
+            f"min_coverage={result.min_coverage!r}{_filters(result)})",
             f"hits = {_call(hits, is_own=is_own)}",
             f"table = hits.by_sample({table.stratum!r}, min_cells={table.min_cells})"
             + (".pool_donors()" if unit_of(table) == "donor" else ""),
@@ -39,6 +40,13 @@ def repeat(
     )
     shell: list[Part] = ["On the command line:", Code(line)] if line else []
     return [*shell, "In Python:", Code(python)]
+
+
+def _filters(result: "SearchResult") -> str:
+    if result.cell_filters is None or not result.filters:
+        return ""
+    options = ", ".join(f"{name}={value!r}" for name, value in result.cell_filters.to_dict().items())
+    return f", filters=CellFilters({options})"
 
 
 def _is_bundled(result: "SearchResult") -> bool:
@@ -72,11 +80,19 @@ def _call(hits: "Hits", *, is_own: bool) -> str:
     return f"result.call({listed})"
 
 
+def _flag(name: str, value: object) -> list[str]:
+    option = "--" + name.replace("_", "-")
+    return [option] if value is True else [option, str(value)]
+
+
 def _command(
     result: "SearchResult", hits: "Hits", table: "SampleTable", path: Path, by: str, min_samples: int
 ) -> str | None:
     """Give the command line, if there is one that does the same."""
     if not (_is_bundled(result) and unit_of(table) == "sample"):
+        return None
+    told = result.cell_filters.to_dict() if result.cell_filters and result.filters else {}
+    if "custom" in told:
         return None
     options: dict[str, tuple[object, object]] = {
         "--where": (result.where, None),
@@ -92,5 +108,6 @@ def _command(
         "--min-samples": (min_samples, 3),
         "-o": (path.name, ""),
     }
+    flags = [text for name, value in told.items() for text in _flag(name, value)]
     given = [text for name, (value, usual) in options.items() if value != usual for text in (name, str(value))]
-    return shlex.join(["insignia", "search", str(result.snapshot.path), result.signature.name, *given])
+    return shlex.join(["insignia", "search", str(result.snapshot.path), result.signature.name, *given, *flags])

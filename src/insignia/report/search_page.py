@@ -16,7 +16,7 @@ from insignia.report.repeat import repeat
 from insignia.report.style import count, percent
 
 if TYPE_CHECKING:
-    from insignia.atlas import Comparison, Hits, SampleTable, SearchResult
+    from insignia.atlas import Comparison, FilterStep, Hits, SampleTable, SearchResult
 
 __all__ = ["search_report"]
 
@@ -203,6 +203,7 @@ def _settings(result: "SearchResult", hits: "Hits", table: "SampleTable") -> dic
     return {
         "signature": f"{result.signature.name} (sha256 {result.signature.sha256})",
         "where": result.where or "all cells",
+        **{f"filter {step.name}": _dropped(step) for step in result.filters},
         "combining genes": _agg(result.agg),
         "least coverage of a study": percent(result.min_coverage),
         "hit rule": _rule(hits),
@@ -224,6 +225,11 @@ def _provenance(result: "SearchResult") -> dict[str, object]:
         "software": ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
         + f", Python {platform.python_version()}",
     }
+
+
+def _dropped(step: "FilterStep") -> str:
+    unknown = f", {step.unknown:,} of them because a value is missing" if step.unknown else ""
+    return f"dropped {step.dropped:,} of {step.before:,} cells{unknown} ({step.expression})"
 
 
 def _cuts(hits: "Hits") -> str:

@@ -10,6 +10,7 @@ from insignia.stats.effect_sizes import Effect, group_effect
 from insignia.stats.hits import cutoff, held_out_rate, rules
 from insignia.stats.hits import cutoff, rules
 from insignia.stats.intervals import conformal_width, coverage_by_bin, interval_coverage
+from insignia.stats.matched_null import closest_in_mean, draw_sets, monte_carlo, nearest_in_detection
 from insignia.stats.meta_analysis import MetaAnalysis, meta_analysis
 from insignia.stats.metrics import auroc, auroc_by_donor
 from insignia.stats.multiple import benjamini_hochberg
@@ -34,10 +35,12 @@ __all__ = [
     "auroc_by_donor",
     "benjamini_hochberg",
     "beta_binomial",
+    "closest_in_mean",
     "column_correlation",
     "conformal_width",
     "coverage_by_bin",
     "cutoff",
+    "draw_sets",
     "energy_distance",
     "energy_distance_sq",
     "entropic_plan",
@@ -48,8 +51,10 @@ __all__ = [
     "meta_analysis",
     "mmd_rbf",
     "moments",
+    "monte_carlo",
     "morans_i",
     "mse_skill",
+    "nearest_in_detection",
     "neighbour_weights",
     "paired_test",
     "paired_tests",

@@ -47,6 +47,12 @@ def healthy_quantile(scores: np.ndarray, *, q: float = 0.99) -> float:
     return quantile(scores, q=q)
 
 
+@rules.add("null", source="doi:10.1038/s41588-022-01167-z")
+def null(scores: np.ndarray, *, q: float = 0.99) -> float:
+    """Cut at the `q`-quantile of the scores of random gene sets, so that a share 1 - `q` of these is above."""
+    return quantile(scores, q=q)
+
+
 @rules.add("mad", source="doi:10.1016/j.jesp.2013.03.013")
 def mad(scores: np.ndarray, *, k: float = 3.0) -> float:
     """Cut `k` robust standard deviations (1.4826 times the median absolute deviation) above the median."""

@@ -239,7 +239,7 @@ def cell_contributions(result: "SearchResult") -> tuple[sparse.csr_matrix, tuple
     one = SignatureMatrix.of([result.signature], [result.match])
     labels = result.snapshot.genes.labels
     names = [str(labels[position]) for position in one.genes]
-    matrix, _, _ = gene_matrix(result.snapshot, result.signature, where=result.where)
+    matrix, _, _ = gene_matrix(result.snapshot, result.signature, rows=result.rows)
     # the matrix is in the order of the signature
     order = np.argsort(result.match.index[result.match.found], kind="stable")
     matrix = sparse.csr_matrix(matrix[:, order], dtype=np.float32)

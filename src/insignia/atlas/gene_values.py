@@ -1,0 +1,85 @@
+"""Values of some genes in some cells, and how often every gene is detected, with few bytes read."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from scipy import sparse
+
+from insignia.atlas.screens.pieces import Pieces, piece_sums
+from insignia.atlas.segment import Segment
+from insignia.atlas.snapshot import Snapshot
+
+__all__ = ["gene_detection", "gene_values"]
+
+_DENSE = 4_000_000
+"""Values that are held densely at a time."""
+
+
+def gene_detection(snapshot: Snapshot, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Share of cells with a value, gene by gene, in the segments that hold some cells; no value is read for it.
+
+    Parameters
+    ----------
+    rows
+        Rows of the atlas in ascending order.
+
+    Returns
+    -------
+    detection
+        Over the cells whose study measured the gene, (genes,); 0 where none did.
+    measured
+        Which genes were measured in each range that holds some of the cells, bool, (ranges, genes).
+    """
+    n_genes = snapshot.manifest.genes.count
+    values, cells = np.zeros(n_genes), np.zeros(n_genes)
+    measured = []
+    for segment, here in _segments(snapshot, rows):
+        values += segment.offsets[:, -1] - segment.offsets[:, 0]
+        sizes = np.array([part.stop - part.start for part in segment.ranges])
+        cells += sizes @ segment.measured
+        used = np.unique(np.searchsorted([part.stop for part in segment.ranges], here, side="right"))
+        measured.append(segment.measured[used])
+    with np.errstate(invalid="ignore"):
+        detection = np.where(cells > 0, values / cells, 0.0)
+    return detection, np.concatenate(measured)
+
+
+def gene_values(snapshot: Snapshot, positions: np.ndarray, rows: np.ndarray) -> tuple[sparse.csr_matrix, int]:
+    """Read some genes of some cells, each value once.
+
+    Parameters
+    ----------
+    positions
+        Genes by their position in the gene table, int64.
+    rows
+        Rows of the atlas in ascending order.
+
+    Returns
+    -------
+    (cells, genes) float64, and how many values were read to find them: all that the segments hold of these genes. A
+    gene that a study did not measure is 0.
+    """
+    blocks, n_read = [], 0
+    for segment, here in _segments(snapshot, rows):
+        codes = np.full(segment.n_cells, -1, dtype=np.int64)
+        codes[here] = np.arange(here.size)
+        # one piece a cell: the sum over it is its value
+        pieces = Pieces.of(segment.ranges, codes)
+        step = max(1, _DENSE // max(1, here.size))
+        parts = [
+            sparse.csr_matrix(piece_sums(segment, positions[start : start + step], pieces)[0].T)
+            for start in range(0, positions.size, step)
+        ]
+        found = sparse.hstack(parts, format="csr")
+        # pieces are sorted by range and by cell, as cells are
+        blocks.append(found[np.argsort(pieces.group, kind="stable")])
+        n_read += int((segment.offsets[positions, -1] - segment.offsets[positions, 0]).sum())
+    return sparse.vstack(blocks, format="csr"), n_read
+
+
+def _segments(snapshot: Snapshot, rows: np.ndarray) -> Iterator[tuple[Segment, np.ndarray]]:
+    """Segments that hold some rows, with the rows counted from the start of each."""
+    for entry, first in zip(snapshot.manifest.segments, snapshot.first_rows.tolist(), strict=False):
+        low, high = np.searchsorted(rows, [first, first + entry.cells])
+        if low < high:
+            yield snapshot.segments.get(entry.id), rows[low:high] - first

@@ -1,0 +1,247 @@
+"""A score beside those of random gene sets that are matched on detection and mean attribution."""
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import csr_matrix
+
+from insignia.atlas.gene_values import gene_detection, gene_values
+from insignia.atlas.screens.divisors import Divisors, SignatureMatrix
+from insignia.core import keys
+from insignia.core.errors import InputError, MissingMetadata
+from insignia.stats import closest_in_mean, draw_sets, monte_carlo, nearest_in_detection
+
+if TYPE_CHECKING:
+    from insignia.atlas.result import SearchResult
+
+__all__ = ["NullOptions", "NullScores", "null_scores"]
+
+_CANDIDATES: Final = 3
+"""How many genes are read for each that is kept in the pool of a gene."""
+
+
+@dataclass(frozen=True)
+class NullOptions:
+    """How scores are compared with random gene sets.
+
+    Parameters
+    ----------
+    n_sets
+        Random sets; the smallest p that can be reached is 1 / (n_sets + 1).
+    n_cells
+        Cells that are looked at, drawn at random among those with a score; of each group, where there are groups.
+    pool
+        Genes that may stand in for a gene of the signature: those most like it.
+    rng
+        Seed of the cells and of the sets.
+    """
+
+    n_sets: int = 200
+    n_cells: int = 2000
+    pool: int = 20
+    rng: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("n_sets", "n_cells", "pool"):
+            if getattr(self, name) < 2:
+                raise InputError(f"{name} is at least 2; found {getattr(self, name)}.")
+
+
+@dataclass(frozen=True, eq=False)
+class NullScores:
+    """Scores of some cells beside those of matched random sets.
+
+    Attributes
+    ----------
+    rows
+        Place in the search of each cell that was looked at, ascending, (cells,).
+    scores, null
+        Score of the signature, (cells,), and of each random set, (cells, sets).
+    z, p
+        How far a cell's score stands out, and how often a random set does as well: (1 + sets at least as high) over
+        (1 + sets), one-sided.
+    within, labels
+        Metadata column that formed groups, or `None`, and the group of each cell.
+    genes
+        One row a gene of the signature: ``gene``, ``detection``, ``mean``, and ``null_detection`` and ``null_mean``
+        of the genes that stood in for it.
+    n_genes_read, n_values_read, seconds
+        What it cost.
+    """
+
+    rows: np.ndarray = field(repr=False)
+    scores: np.ndarray = field(repr=False)
+    null: np.ndarray = field(repr=False)
+    z: np.ndarray = field(repr=False)
+    p: np.ndarray = field(repr=False)
+    within: str | None
+    labels: np.ndarray = field(repr=False)
+    genes: pd.DataFrame = field(repr=False)
+    options: NullOptions
+    n_genes_read: int
+    n_values_read: int
+    seconds: float
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def groups(self) -> pd.DataFrame:
+        """Compare the mean score of each group's cells with the mean scores of the random sets in the same cells.
+
+        It says that a program stands out among genes like its own, not that groups differ, and cells are no units of
+        a test of groups; see `SampleTable.compare` for that.
+
+        Returns
+        -------
+        One row a group, the highest z first: ``group``, ``cells``, ``score``, ``null_mean``, ``null_sd``, ``z``, ``p``.
+        """
+        names, place = np.unique(self.labels, return_inverse=True)
+        cells = np.bincount(place)
+        score = np.bincount(place, self.scores) / cells
+        member = csr_matrix((1 / cells[place], (place, np.arange(place.size))), shape=(names.size, place.size))
+        null = np.asarray(member @ self.null)
+        z, p = monte_carlo(score, null)
+        table = pd.DataFrame(
+            {
+                "group": names,
+                "cells": cells,
+                "score": score,
+                "null_mean": null.mean(axis=1),
+                "null_sd": null.std(axis=1, ddof=1),
+                "z": z,
+                "p": p,
+            }
+        )
+        return table.sort_values(["z", "group"], ascending=[False, True], ignore_index=True)
+
+    def summary(self) -> str:
+        """One line for people: what was compared, and how well the random sets match."""
+        off = float(np.expm1(np.log(self.genes["null_mean"] / self.genes["mean"]).mean()))
+        return (
+            f"{self.options.n_sets:,} random sets in {len(self):,} cells; the genes that stand in have a mean "
+            f"attribution {abs(off):.0%} {'above' if off > 0 else 'below'} those of the signature (geometric mean). "
+            f"{self.n_genes_read:,} genes, {self.n_values_read:,} values read in {self.seconds:.2f} s."
+        )
+
+
+def null_scores(
+    result: "SearchResult", options: NullOptions, *, within: str | None = None, chosen: np.ndarray | None = None
+) -> NullScores:
+    """Compare the scores of some cells with those of random sets; see `SearchResult.null`."""
+    began = time.perf_counter()
+    rng = np.random.default_rng(options.rng)
+    labels = _labels(result, within)
+    places = _sampled(result, labels, options, rng, chosen)
+    rows = places if result.rows is None else result.rows[places]
+    snapshot = result.snapshot
+    own = SignatureMatrix.of([result.signature], [result.match])
+    detection, measured = gene_detection(snapshot, rows)
+    # a stand-in is measured wherever the gene is, so that both are missing from the same studies
+    allowed = np.array([_covers(measured, gene) for gene in own.genes])
+    candidates = nearest_in_detection(detection, own.genes, allowed, n=_CANDIDATES * options.pool)
+    read = np.unique(np.concatenate([own.genes, candidates[candidates >= 0]]))
+    values, n_read = gene_values(snapshot, read, rows)
+    mean = np.zeros(detection.size)
+    mean[read] = np.asarray(abs(values).mean(axis=0)).ravel()
+    pools = closest_in_mean(mean, own.genes, candidates, n=options.pool)
+    sets = draw_sets(pools, n_sets=options.n_sets, rng=rng)
+    null = _scores(result, rows, values, read, sets, own)
+    z, p = monte_carlo(result.scores[places], null)
+    return NullScores(
+        rows=places,
+        scores=result.scores[places].astype(np.float64),
+        null=null,
+        z=z,
+        p=p,
+        within=within,
+        labels=labels[places],
+        genes=_matched(result, own.genes, pools, detection, mean),
+        options=options,
+        n_genes_read=int(read.size),
+        n_values_read=n_read,
+        seconds=time.perf_counter() - began,
+    )
+
+
+def _covers(measured: np.ndarray, gene: int) -> np.ndarray:
+    """Which genes are measured in every range in which this one is."""
+    covers: np.ndarray = measured[measured[:, gene]].all(axis=0)
+    return covers
+
+
+def _labels(result: "SearchResult", within: str | None) -> np.ndarray:
+    if within is None:
+        return np.full(len(result), "all", dtype=object)
+    if within not in result.snapshot.columns:
+        raise MissingMetadata(f"The atlas has no column {within!r}. It has {', '.join(result.snapshot.columns)}.")
+    labels = result.metadata([within])[within].astype(object)
+    return labels.where(labels.notna(), keys.UNKNOWN).astype(str).to_numpy(dtype=object)
+
+
+def _sampled(
+    result: "SearchResult",
+    labels: np.ndarray,
+    options: NullOptions,
+    rng: np.random.Generator,
+    chosen: np.ndarray | None,
+) -> np.ndarray:
+    """Draw up to `n_cells` cells of each group among those with a score."""
+    scored = ~np.isnan(result.scores) if chosen is None else chosen & ~np.isnan(result.scores)
+    if not scored.any():
+        raise InputError("None of the cells has a score to compare with random gene sets.")
+    order = rng.permutation(np.flatnonzero(scored))
+    codes = pd.factorize(labels[order])[0]
+    rank = pd.Series(codes).groupby(codes).cumcount().to_numpy()
+    return np.sort(order[rank < options.n_cells])
+
+
+def _scores(
+    result: "SearchResult",
+    rows: np.ndarray,
+    values: csr_matrix,
+    read: np.ndarray,
+    sets: np.ndarray,
+    own: SignatureMatrix,
+) -> np.ndarray:
+    """Score every random set in every cell by the rules of the search, (cells, sets)."""
+    n_sets, k = sets.shape
+    order = np.argsort(sets, axis=1)
+    matrix = SignatureMatrix(
+        starts=np.arange(n_sets + 1) * k,
+        genes=np.take_along_axis(sets, order, axis=1).ravel(),
+        weights=own.weights[order].ravel(),
+        asked=np.full(n_sets, own.asked[0]),
+    )
+    column = np.searchsorted(read, matrix.genes)
+    weights = csr_matrix((matrix.weights, (column, np.arange(n_sets).repeat(k))), shape=(read.size, n_sets))
+    sums = np.asarray((values @ weights).toarray(), dtype=np.float64)
+    snapshot = result.snapshot
+    for entry, first in zip(snapshot.manifest.segments, snapshot.first_rows.tolist(), strict=False):
+        low, high = np.searchsorted(rows, [first, first + entry.cells])
+        if low == high:
+            continue
+        segment = snapshot.segments.get(entry.id)
+        # where the signature has a score its stand-ins have one, as they are measured wherever it is
+        divisors = Divisors.of(segment.measured, matrix, agg=result.agg, min_coverage=0.0).values
+        place = np.searchsorted([part.stop for part in segment.ranges], rows[low:high] - first, side="right")
+        sums[low:high] /= divisors[place]
+    return sums
+
+
+def _matched(
+    result: "SearchResult", genes: np.ndarray, pools: np.ndarray, detection: np.ndarray, mean: np.ndarray
+) -> pd.DataFrame:
+    labels = result.snapshot.genes.labels
+    there = np.where(pools >= 0, 1.0, np.nan)
+    return pd.DataFrame(
+        {
+            "gene": [str(labels[gene]) for gene in genes],
+            "detection": detection[genes],
+            "mean": mean[genes],
+            "null_detection": np.nanmean(detection[pools] * there, axis=1),
+            "null_mean": np.nanmean(mean[pools] * there, axis=1),
+        }
+    )

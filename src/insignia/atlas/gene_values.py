@@ -1,4 +1,4 @@
-"""Values of some genes in some cells, and how often every gene is detected, with few bytes read."""
+"""Values of some genes in some cells, and how much is stored of every gene, with few bytes read."""
 
 from collections.abc import Iterator
 
@@ -9,14 +9,14 @@ from insignia.atlas.screens.pieces import Pieces, piece_sums
 from insignia.atlas.segment import Segment
 from insignia.atlas.snapshot import Snapshot
 
-__all__ = ["gene_detection", "gene_values"]
+__all__ = ["gene_values", "stored_share"]
 
 _DENSE = 4_000_000
 """Values that are held densely at a time."""
 
 
-def gene_detection(snapshot: Snapshot, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Share of cells with a value, gene by gene, in the segments that hold some cells; no value is read for it.
+def stored_share(snapshot: Snapshot, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Say how much is stored of each gene in the segments that hold some cells; no value is read for it.
 
     Parameters
     ----------
@@ -25,8 +25,9 @@ def gene_detection(snapshot: Snapshot, rows: np.ndarray) -> tuple[np.ndarray, np
 
     Returns
     -------
-    detection
-        Over the cells whose study measured the gene, (genes,); 0 where none did.
+    share
+        Stored entries over the cells whose study measured the gene, (genes,); 0 where none did. This is the share of
+        cells with a value; the compact encoding adds entries for rare genes, the same for all that are as rare.
     measured
         Which genes were measured in each range that holds some of the cells, bool, (ranges, genes).
     """
@@ -37,11 +38,11 @@ def gene_detection(snapshot: Snapshot, rows: np.ndarray) -> tuple[np.ndarray, np
         values += segment.offsets[:, -1] - segment.offsets[:, 0]
         sizes = np.array([part.stop - part.start for part in segment.ranges])
         cells += sizes @ segment.measured
-        used = np.unique(np.searchsorted([part.stop for part in segment.ranges], here, side="right"))
+        used = np.unique(segment.range_of(here))
         measured.append(segment.measured[used])
     with np.errstate(invalid="ignore"):
-        detection = np.where(cells > 0, values / cells, 0.0)
-    return detection, np.concatenate(measured)
+        share = np.where(cells > 0, values / cells, 0.0)
+    return share, np.concatenate(measured)
 
 
 def gene_values(snapshot: Snapshot, positions: np.ndarray, rows: np.ndarray) -> tuple[sparse.csr_matrix, int]:

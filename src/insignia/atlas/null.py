@@ -1,6 +1,11 @@
-"""A score beside those of random gene sets that are matched on detection and mean attribution."""
+"""A score beside those of random gene sets that are matched on detection and mean attribution.
+
+Over all cells that are looked at, a random set scores as the signature does: that is what it is matched for. What
+can stand out are cells, and groups of cells, beside the others.
+"""
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -8,10 +13,11 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix
 
-from insignia.atlas.gene_values import gene_detection, gene_values
-from insignia.atlas.screens.divisors import Divisors, SignatureMatrix
+from insignia.atlas.gene_values import gene_values, stored_share
+from insignia.atlas.screens.divisors import SignatureMatrix
 from insignia.core import keys
 from insignia.core.errors import InputError, MissingMetadata
+from insignia.genes import normaliser
 from insignia.stats import closest_in_mean, draw_sets, monte_carlo, nearest_in_detection
 
 if TYPE_CHECKING:
@@ -91,8 +97,8 @@ class NullScores:
     def groups(self) -> pd.DataFrame:
         """Compare the mean score of each group's cells with the mean scores of the random sets in the same cells.
 
-        It says that a program stands out among genes like its own, not that groups differ, and cells are no units of
-        a test of groups; see `SampleTable.compare` for that.
+        One group has nothing to stand out from. It says that a program stands out among genes like its own, not that
+        groups differ, and cells are no units of a test of groups; see `SampleTable.compare` for that.
 
         Returns
         -------
@@ -119,10 +125,12 @@ class NullScores:
 
     def summary(self) -> str:
         """One line for people: what was compared, and how well the random sets match."""
-        off = float(np.expm1(np.log(self.genes["null_mean"] / self.genes["mean"]).mean()))
+        there = self.genes[self.genes["mean"] > 0]
+        off = float(np.expm1(np.log(there["null_mean"] / there["mean"]).mean()))
         return (
             f"{self.options.n_sets:,} random sets in {len(self):,} cells; the genes that stand in have a mean "
-            f"attribution {abs(off):.0%} {'above' if off > 0 else 'below'} those of the signature (geometric mean). "
+            f"attribution {abs(off):.0%} {'above' if off > 0 else 'below'} those of the signature, to which they are "
+            "scaled. "
             f"{self.n_genes_read:,} genes, {self.n_values_read:,} values read in {self.seconds:.2f} s."
         )
 
@@ -138,17 +146,19 @@ def null_scores(
     rows = places if result.rows is None else result.rows[places]
     snapshot = result.snapshot
     own = SignatureMatrix.of([result.signature], [result.match])
-    detection, measured = gene_detection(snapshot, rows)
-    # a stand-in is measured wherever the gene is, so that both are missing from the same studies
+    share, measured = stored_share(snapshot, rows)
+    # a stand-in is measured wherever the gene is
     allowed = np.array([_covers(measured, gene) for gene in own.genes])
-    candidates = nearest_in_detection(detection, own.genes, allowed, n=_CANDIDATES * options.pool)
+    candidates = nearest_in_detection(share, own.genes, allowed, n=_CANDIDATES * options.pool)
     read = np.unique(np.concatenate([own.genes, candidates[candidates >= 0]]))
     values, n_read = gene_values(snapshot, read, rows)
-    mean = np.zeros(detection.size)
-    mean[read] = np.asarray(abs(values).mean(axis=0)).ravel()
+    mean, detection = _moments(result, rows, values, read, share.size)
     pools = closest_in_mean(mean, own.genes, candidates, n=options.pool)
     sets = draw_sets(pools, n_sets=options.n_sets, rng=rng)
-    null = _scores(result, rows, values, read, sets, own)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # the nearest genes of a high one are lower: without this, high signatures would stand out everywhere
+        ratio = np.where(mean[sets] > 0, mean[own.genes] / mean[sets], 1.0)
+    null = _scores(result, rows, values, read, sets, ratio, own)
     z, p = monte_carlo(result.scores[places], null)
     return NullScores(
         rows=places,
@@ -164,6 +174,24 @@ def null_scores(
         n_values_read=n_read,
         seconds=time.perf_counter() - began,
     )
+
+
+def _moments(
+    result: "SearchResult", rows: np.ndarray, values: csr_matrix, read: np.ndarray, n_genes: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean size and detection of the genes that were read, over the cells whose study measured them, (all genes,)."""
+    snapshot = result.snapshot
+    cells = np.zeros(read.size)
+    for entry, first in zip(snapshot.manifest.segments, snapshot.first_rows.tolist(), strict=False):
+        low, high = np.searchsorted(rows, [first, first + entry.cells])
+        if low < high:
+            segment = snapshot.segments.get(entry.id)
+            sizes = np.bincount(segment.range_of(rows[low:high] - first), minlength=len(segment.ranges))
+            cells += sizes @ segment.measured[:, read]
+    mean, detection = np.zeros(n_genes), np.zeros(n_genes)
+    mean[read] = np.asarray(abs(values).sum(axis=0)).ravel() / np.maximum(cells, 1)
+    detection[read] = np.diff(values.tocsc().indptr) / np.maximum(cells, 1)
+    return mean, detection
 
 
 def _covers(measured: np.ndarray, gene: int) -> np.ndarray:
@@ -204,31 +232,39 @@ def _scores(
     values: csr_matrix,
     read: np.ndarray,
     sets: np.ndarray,
+    ratio: np.ndarray,
     own: SignatureMatrix,
 ) -> np.ndarray:
-    """Score every random set in every cell by the rules of the search, (cells, sets)."""
+    """Score every random set in every cell by the rules of the search, (cells, sets).
+
+    Where a gene was not measured its stand-in is left out too, so that a set is divided by what the signature is.
+    """
     n_sets, k = sets.shape
-    order = np.argsort(sets, axis=1)
-    matrix = SignatureMatrix(
-        starts=np.arange(n_sets + 1) * k,
-        genes=np.take_along_axis(sets, order, axis=1).ravel(),
-        weights=own.weights[order].ravel(),
-        asked=np.full(n_sets, own.asked[0]),
-    )
-    column = np.searchsorted(read, matrix.genes)
-    weights = csr_matrix((matrix.weights, (column, np.arange(n_sets).repeat(k))), shape=(read.size, n_sets))
-    sums = np.asarray((values @ weights).toarray(), dtype=np.float64)
+    column = np.searchsorted(read, sets)
+    number = np.arange(n_sets).repeat(k)
+    scores = np.empty((rows.size, n_sets))
+    for here, measured in _panels(result, rows, own.genes):
+        weights = (own.weights * measured * ratio).ravel()
+        matrix = csr_matrix((weights, (column.ravel(), number)), shape=(read.size, n_sets))
+        scores[here] = (values[here] @ matrix).toarray() / normaliser(own.weights[measured], result.agg)
+    return scores
+
+
+def _panels(result: "SearchResult", rows: np.ndarray, genes: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Places of the rows in which the same of some genes were measured, and which these are."""
     snapshot = result.snapshot
+    places: dict[bytes, list[np.ndarray]] = {}
     for entry, first in zip(snapshot.manifest.segments, snapshot.first_rows.tolist(), strict=False):
         low, high = np.searchsorted(rows, [first, first + entry.cells])
         if low == high:
             continue
         segment = snapshot.segments.get(entry.id)
-        # where the signature has a score its stand-ins have one, as they are measured wherever it is
-        divisors = Divisors.of(segment.measured, matrix, agg=result.agg, min_coverage=0.0).values
-        place = np.searchsorted([part.stop for part in segment.ranges], rows[low:high] - first, side="right")
-        sums[low:high] /= divisors[place]
-    return sums
+        ranges = segment.range_of(rows[low:high] - first)
+        for one in np.unique(ranges).tolist():
+            measured = segment.measured[one, genes]
+            places.setdefault(measured.tobytes(), []).append(low + np.flatnonzero(ranges == one))
+    for packed, parts in places.items():
+        yield np.concatenate(parts), np.frombuffer(packed, dtype=bool)
 
 
 def _matched(

@@ -90,6 +90,10 @@ class Segment:
             raise self.damaged(f"{OFFSETS} points outside the values")
         return runs
 
+    def range_of(self, rows: np.ndarray) -> np.ndarray:
+        """Place of the range that holds each of some rows of the segment."""
+        return np.searchsorted([part.stop for part in self.ranges], rows, side="right")
+
     def damaged(self, what: str) -> AtlasDamaged:
         """Error that says what is wrong with this segment and what to do."""
         return _damaged(self.folder, what)

@@ -134,12 +134,15 @@ def monte_carlo(scores: np.ndarray, null: np.ndarray) -> tuple[np.ndarray, np.nd
     z
         :math:`(s - \bar{s}_b) / \mathrm{sd}(s_b)`, (cells,); NaN where the sets do not vary.
     p
-        :math:`(1 + \#\{s_b \ge s\}) / (1 + B)`, one-sided, (cells,). NaN where there is no score.
+        :math:`(1 + \#\{s_b \ge s\}) / (1 + B)`, one-sided, (cells,). NaN where there is no score, or the sets do not
+        vary.
     """
     scores = np.asarray(scores, dtype=np.float64)
     null = np.asarray(null, dtype=np.float64)
     spread = null.std(axis=1, ddof=1)
+    # sets that were made equal differ by rounding only
+    spread[spread <= 1e-9 * np.abs(null).max(axis=1, initial=0.0)] = 0.0
     with np.errstate(divide="ignore", invalid="ignore"):
         z = np.where(spread > 0, (scores - null.mean(axis=1)) / spread, np.nan)
     p = (1 + (null >= scores[:, None]).sum(axis=1)) / (1 + null.shape[1])
-    return z, np.where(np.isnan(scores), np.nan, p)
+    return z, np.where(np.isnan(scores) | (spread == 0), np.nan, p)

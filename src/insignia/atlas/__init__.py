@@ -4,6 +4,7 @@ from insignia.atlas.add_report import AddReport
 from insignia.atlas.calls import Hits
 from insignia.atlas.cell_filters import CellFilters, FilterStep
 from insignia.atlas.comparison import Comparison
+from insignia.atlas.cutoffs import Calibration, Cutoffs, Stratum
 from insignia.atlas.result import SearchResult, StudyCoverage
 from insignia.atlas.samples import SampleTable
 from insignia.atlas.screens.comparison import ScreenComparison
@@ -15,9 +16,11 @@ from insignia.atlas.store import Atlas
 __all__ = [
     "AddReport",
     "Atlas",
+    "Calibration",
     "CellFilters",
     "Comparison",
     "Contributions",
+    "Cutoffs",
     "FilterStep",
     "Hits",
     "ProgramRanking",
@@ -25,5 +28,6 @@ __all__ = [
     "Screen",
     "ScreenComparison",
     "SearchResult",
+    "Stratum",
     "StudyCoverage",
 ]

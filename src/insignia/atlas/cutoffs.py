@@ -15,7 +15,7 @@ from insignia.atlas.filters import select
 from insignia.core import keys
 from insignia.core.errors import AtlasDamaged, AtlasMismatch, InputError, MissingMetadata, SignatureError
 from insignia.data import AttributionRecord
-from insignia.stats import cutoff, held_out_rate
+from insignia.stats import cutoff, held_out_rate, rule_defaults
 
 if TYPE_CHECKING:
     from insignia.atlas.result import SearchResult
@@ -161,6 +161,7 @@ class Cutoffs:
         reference: str | None = None,
     ) -> "Cutoffs":
         """Take cut-offs from the cells of a search, or from those of them that `reference` selects."""
+        params = {**rule_defaults(rule), **params}
         taken = _Population.of(result, rule, params, within, reference)
         for_rule = {name: value for name, value in params.items() if rule != "null" or name not in _NULL_OPTIONS}
         sizes = taken.sizes()
@@ -172,7 +173,7 @@ class Cutoffs:
             )
         return cls(
             rule=rule,
-            params=dict(params),
+            params=params,
             within=within,
             strata={label: taken.stratum(label, rule, for_rule) for label in enough},
             selected=reference,

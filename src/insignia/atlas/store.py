@@ -22,7 +22,10 @@ from insignia.genes import GeneMatch, GeneVocabulary, Signature
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
+    from insignia.atlas.calls import Hits
     from insignia.atlas.cell_filters import CellFilters
+    from insignia.atlas.cutoffs import Cutoffs
+    from insignia.atlas.frozen import FrozenCutoffs
     from insignia.atlas.screens.ranking import ProgramRanking
     from insignia.atlas.screens.screen import Screen
     from insignia.atlas.screens.signature_list import Signatures
@@ -226,6 +229,56 @@ class Atlas:
 
         self._snapshot = snapshot
         tidy(self.path)
+
+    @property
+    def cutoffs(self) -> "FrozenCutoffs":
+        """Cut-offs that are kept with the atlas, by name: ``result.call(atlas.cutoffs["healthy monocytes"])``."""
+        from insignia.atlas.frozen import FrozenCutoffs
+
+        return FrozenCutoffs(self._snapshot)
+
+    def save_cutoff(self, name: str, cutoffs: "Hits | Cutoffs", *, overwrite: bool = False) -> None:
+        """Keep cut-offs with the atlas, together with the cells that they were taken from, under a name.
+
+        Adding, replacing or removing studies does not change them, and so not who is called a hit.
+
+        Parameters
+        ----------
+        name
+            One line of text.
+        cutoffs
+            Hits, whose cut-offs are meant, or cut-offs.
+        overwrite
+            Replace those of the same name.
+
+        Raises
+        ------
+        AtlasBusy
+            Another process is changing the atlas.
+        AtlasMismatch
+            They were taken from attributions of another kind.
+        InputError
+            The name is taken, or is none.
+        """
+        from insignia.atlas.calls import Hits
+        from insignia.atlas.frozen import save_cutoff
+
+        made = cutoffs.cutoffs if isinstance(cutoffs, Hits) else cutoffs
+        self._turn_to(save_cutoff(self.path, name, made, overwrite=overwrite))
+
+    def delete_cutoff(self, name: str) -> None:
+        """Forget cut-offs; hits that were called with them stay as they are.
+
+        Raises
+        ------
+        AtlasBusy
+            Another process is changing the atlas.
+        UnknownName
+            There are none of this name.
+        """
+        from insignia.atlas.frozen import delete_cutoff
+
+        self._turn_to(delete_cutoff(self.path, name))
 
     def obs(self, where: str | None = None) -> pd.DataFrame:
         """Read the metadata of all cells, or of those that `where` chooses, in the order of the atlas."""

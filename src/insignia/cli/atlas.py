@@ -121,3 +121,27 @@ def info(atlas: AtlasPath, as_json: JsonFlag = False) -> None:
     from insignia.atlas import Atlas
 
     emit(Atlas.open(atlas).info(), as_json=as_json)
+
+
+@app.command()
+def cutoffs(
+    atlas: AtlasPath,
+    delete: Annotated[str | None, typer.Option(help="Forget the cut-off of this name.", metavar="NAME")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """List the cut-offs that are kept with an atlas, and what they were taken from."""
+    from insignia.atlas import Atlas
+
+    opened = Atlas.open(atlas)
+    if delete is not None:
+        opened.delete_cutoff(delete)
+    kept = {name: opened.cutoffs[name] for name in opened.cutoffs}
+    lines = [
+        f"{name}: {made.calibration.signature}, {made.rule} at {made.text()}, from {made.reference}"
+        for name, made in kept.items()
+    ]
+    emit(
+        {name: made.to_dict() for name, made in kept.items()},
+        as_json=as_json,
+        text="\n".join(lines) or "The atlas keeps no cut-offs; insignia search --save-cutoff NAME makes one.",
+    )

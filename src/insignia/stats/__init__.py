@@ -6,9 +6,7 @@ from insignia.stats.beta_binomial import BetaBinomialFit, beta_binomial
 from insignia.stats.differential import Moments, moments, welch_test
 from insignia.stats.distances import energy_distance, energy_distance_sq, mmd_rbf
 from insignia.stats.effect_sizes import Effect, Effects, group_effect, group_effects
-from insignia.stats.effect_sizes import Effect, group_effect
-from insignia.stats.hits import cutoff, held_out_rate, rules
-from insignia.stats.hits import cutoff, rules
+from insignia.stats.hits import cutoff, held_out_rate, rule_defaults, rules
 from insignia.stats.intervals import conformal_width, coverage_by_bin, interval_coverage
 from insignia.stats.matched_null import closest_in_mean, draw_sets, monte_carlo, nearest_in_detection
 from insignia.stats.meta_analysis import MetaAnalysis, meta_analysis
@@ -60,6 +58,7 @@ __all__ = [
     "paired_tests",
     "rank_test",
     "rank_tests",
+    "rule_defaults",
     "rules",
     "share_farther",
     "sinkhorn_divergence",

@@ -13,7 +13,7 @@ import numpy as np
 from insignia.core.errors import InputError
 from insignia.core.registry import Registry
 
-__all__ = ["Rule", "cutoff", "held_out_rate", "rules"]
+__all__ = ["Rule", "cutoff", "held_out_rate", "rule_defaults", "rules"]
 
 
 Rule: TypeAlias = Callable[..., float]
@@ -107,6 +107,18 @@ def held_out_rate(
         return float("nan")
     above = sum(int((scores[fold == k] > cutoff(scores[fold != k], rule, **params)).sum()) for k in parts)
     return above / scores.size
+
+
+def rule_defaults(rule: str) -> dict[str, float]:
+    """Parameters that a rule takes when none are given.
+
+    Raises
+    ------
+    UnknownName
+        No rule has this name.
+    """
+    parameters = inspect.signature(rules[rule]).parameters.values()
+    return {one.name: one.default for one in parameters if one.default is not inspect.Parameter.empty}
 
 
 def cutoff(scores: np.ndarray, rule: str, **params: float) -> float:

@@ -105,6 +105,10 @@ class Change:
         """
         if self.is_committed:
             raise AtlasError("A change is committed once.")
+        # here, so that an atlas opens without compiled code
+        from insignia.atlas.screens.keep import keep_groups
+
+        manifest = keep_groups(self, manifest)
         for folder in self._made:
             sync_folder(folder)
             sync_folder(folder.parent)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from insignia.atlas.cell_filters import CellFilters
     from insignia.atlas.cutoffs import Cutoffs
     from insignia.atlas.frozen import FrozenCutoffs
+    from insignia.atlas.screens.keep import RegroupReport
     from insignia.atlas.screens.ranking import ProgramRanking
     from insignia.atlas.screens.screen import Screen
     from insignia.atlas.screens.signature_list import Signatures
@@ -374,6 +375,36 @@ class Atlas:
         from insignia.atlas.screens.run import run_screen
 
         return run_screen(self._snapshot, signatures, where=where, columns=columns, agg=agg, min_coverage=min_coverage)
+
+    def regroup(
+        self, columns: Sequence[str] | None = None, *, where: str | None = None, progress: bool | None = None
+    ) -> "RegroupReport":
+        """Compute group means again from the cells and store them, so that screens by these groups take no time.
+
+        Means by study, sample, donor, tissue, disease and cell type are stored as studies are added. This makes them
+        for an atlas of an older version, or for other columns or some cells only; a `screen` with the same `columns`
+        and `where` then reads them. Those of studies that are added later are computed when a screen asks for them.
+
+        Parameters
+        ----------
+        columns, where
+            As for `screen`.
+        progress
+            `None` shows a bar on a terminal.
+
+        Raises
+        ------
+        MissingMetadata
+            The atlas has no such column.
+        FilterError
+            `where` does not choose cells.
+        AtlasBusy
+            Another process is changing the atlas.
+        """
+        from insignia.atlas.screens.keep import regroup
+
+        self._snapshot, report = regroup(self.path, columns=columns, where=where, show=progress)
+        return report
 
     def rank_programs(
         self,

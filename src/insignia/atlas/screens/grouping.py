@@ -1,48 +1,97 @@
 """Group means of a whole atlas: those that are stored with it, else computed once and kept in memory."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from threading import Lock
+from typing import Any, Final
 
 import numpy as np
+import pandas as pd
 
 from insignia.atlas.filters import select
 from insignia.atlas.screens.means import SegmentMeans, segment_means
-from insignia.atlas.segment import Segment
+from insignia.atlas.screens.stored import find_stored, read_means, read_table
 from insignia.atlas.snapshot import Snapshot
 from insignia.core import keys
 from insignia.core.errors import InputError, MissingMetadata
 
-__all__ = ["GROUP_COLUMNS", "GroupCache", "SegmentGroups", "groups_of"]
+__all__ = ["GROUP_COLUMNS", "GroupCache", "SegmentGroups", "check_columns", "computed_means", "groups_of"]
 
-GROUP_COLUMNS = (keys.STUDY, keys.SAMPLE, keys.DONOR, keys.TISSUE, keys.DISEASE, keys.CELL_TYPE)
+GROUP_COLUMNS: Final = (keys.STUDY, keys.SAMPLE, keys.DONOR, keys.TISSUE, keys.DISEASE, keys.CELL_TYPE)
 """What forms groups unless asked otherwise: samples by cell type, with what tells samples apart."""
+
+_OPEN: Final = 12
+"""Stored means that are open at once: each holds four file descriptors."""
+
+
+class GroupCache:
+    """Group means of the segments of a snapshot: opened from disk a few at a time, or computed and kept."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._computed: dict[tuple[int, tuple[str, ...]], SegmentMeans] = {}
+        self._open: OrderedDict[str, SegmentMeans] = OrderedDict()
+        self._lock = Lock()
+
+    def has(self, number: int, columns: tuple[str, ...], where: str | None) -> bool:
+        """Whether the means of a segment, by its number in the atlas, are stored."""
+        return self._find(number, columns, where) is not None
+
+    def table(self, number: int, columns: tuple[str, ...], where: str | None = None) -> pd.DataFrame:
+        """Table of the pieces of a segment."""
+        found = self._find(number, columns, where)
+        if found is None:
+            return self.get(number, columns).table
+        return read_table(self._snapshot.path, *found)
+
+    def get(self, number: int, columns: tuple[str, ...], where: str | None = None) -> SegmentMeans:
+        """Means of the groups of a segment, by its number in the atlas; those of a filter only if they are stored."""
+        found = self._find(number, columns, where)
+        with self._lock:
+            if found is None:
+                if (number, columns) not in self._computed:
+                    self._computed[number, columns] = computed_means(self._snapshot, number, columns, None)
+                return self._computed[number, columns]
+            name, entry = found
+            if name not in self._open:
+                sizes = self._snapshot.manifest.segments[number].cells, self._snapshot.manifest.genes.count
+                self._open[name] = read_means(self._snapshot.path, name, entry, n_cells=sizes[0], n_genes=sizes[1])
+                if len(self._open) > _OPEN:
+                    self._open.popitem(last=False)
+            self._open.move_to_end(name)
+            return self._open[name]
+
+    def _find(self, number: int, columns: tuple[str, ...], where: str | None) -> tuple[str, Mapping[str, Any]] | None:
+        manifest = self._snapshot.manifest
+        return find_stored(manifest.screens, manifest.segments[number].id, columns, where)
 
 
 @dataclass(frozen=True, eq=False)
 class SegmentGroups:
-    """A segment that has wanted cells, the means of its groups over these, and which of its pieces are wanted."""
+    """A segment that has wanted cells, and the means of its groups over these.
 
-    segment: Segment
-    means: SegmentMeans
+    Attributes
+    ----------
+    table
+        Pieces of the segment, see `SegmentMeans`.
+    is_wanted
+        Which of them are wanted, (pieces,).
+    measured
+        Which genes each range measured, (ranges, genes).
+    """
+
+    table: pd.DataFrame
     is_wanted: np.ndarray
+    measured: np.ndarray
+    _cache: GroupCache = field(repr=False)
+    _key: tuple[int, tuple[str, ...], str | None]
+    _own: SegmentMeans | None = field(default=None, repr=False)
 
-
-class GroupCache:
-    """Group means of segments that were computed before, by segment and columns: a segment never changes."""
-
-    def __init__(self, snapshot: Snapshot) -> None:
-        self._snapshot = snapshot
-        self._made: dict[tuple[str, tuple[str, ...]], SegmentMeans] = {}
-        self._lock = Lock()
-
-    def get(self, number: int, columns: tuple[str, ...]) -> SegmentMeans:
-        """Means of the groups of all cells of a segment, by its number in the atlas."""
-        entry = self._snapshot.manifest.segments[number]
-        with self._lock:
-            if (entry.id, columns) not in self._made:
-                self._made[entry.id, columns] = _computed(self._snapshot, number, columns, None)
-            return self._made[entry.id, columns]
+    @property
+    def means(self) -> SegmentMeans:
+        """Means of all pieces, wanted or not; stored ones are opened when asked for, and not kept."""
+        return self._cache.get(*self._key) if self._own is None else self._own
 
 
 def groups_of(
@@ -66,7 +115,7 @@ def groups_of(
     FilterError
         `where` does not choose cells.
     """
-    named = _checked(snapshot, columns)
+    named, cache = check_columns(snapshot, columns), snapshot.groups
     rows = None if where is None else select(snapshot, where)
     for number, (entry, first) in enumerate(
         zip(snapshot.manifest.segments, snapshot.first_rows.tolist(), strict=False)
@@ -76,20 +125,31 @@ def groups_of(
             here = rows[slice(*np.searchsorted(rows, [first, first + entry.cells]))] - first
             if not here.size:
                 continue
-        segment = snapshot.segments.get(entry.id)
-        means = snapshot.groups.get(number, named)
-        if here is None:
-            yield SegmentGroups(segment, means, np.ones(len(means.table), dtype=bool))
-            continue
-        taken = np.bincount(means.of_cells[here], minlength=len(means.table))
-        is_taken = taken > 0
-        if (taken[is_taken] < means.table["cells"].to_numpy()[is_taken]).any():
-            means = _computed(snapshot, number, named, here)
-            is_taken = np.ones(len(means.table), dtype=bool)
-        yield SegmentGroups(segment, means, is_taken)
+        measured = snapshot.segments.get(entry.id).measured
+        if here is None or cache.has(number, named, where):
+            key = (number, named, None if here is None else where)
+            table = cache.table(*key)
+            yield SegmentGroups(table, np.ones(len(table), dtype=bool), measured, cache, key)
+        else:
+            yield _chosen(snapshot, number, named, here, measured)
 
 
-def _checked(snapshot: Snapshot, columns: Sequence[str] | None) -> tuple[str, ...]:
+def _chosen(
+    snapshot: Snapshot, number: int, columns: tuple[str, ...], rows: np.ndarray, measured: np.ndarray
+) -> SegmentGroups:
+    """Take groups of some rows: those of all cells where these take them as a whole, else computed from the rows."""
+    means = snapshot.groups.get(number, columns)
+    taken = np.bincount(means.of_cells[rows], minlength=len(means.table))
+    is_taken = taken > 0
+    key = (number, columns, None)
+    if (taken[is_taken] == means.table["cells"].to_numpy()[is_taken]).all():
+        return SegmentGroups(means.table, is_taken, measured, snapshot.groups, key)
+    own = computed_means(snapshot, number, columns, rows)
+    return SegmentGroups(own.table, np.ones(len(own.table), dtype=bool), measured, snapshot.groups, key, own)
+
+
+def check_columns(snapshot: Snapshot, columns: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the columns that form groups, or refuse them."""
     named = GROUP_COLUMNS if columns is None else tuple(dict.fromkeys([keys.STUDY, *columns]))
     if absent := [name for name in named if name not in snapshot.columns]:
         raise MissingMetadata(
@@ -100,7 +160,8 @@ def _checked(snapshot: Snapshot, columns: Sequence[str] | None) -> tuple[str, ..
     return named
 
 
-def _computed(snapshot: Snapshot, number: int, columns: tuple[str, ...], rows: np.ndarray | None) -> SegmentMeans:
+def computed_means(snapshot: Snapshot, number: int, columns: tuple[str, ...], rows: np.ndarray | None) -> SegmentMeans:
+    """Compute the means of the groups of a segment from its cells, or from some rows of them."""
     entry, first = snapshot.manifest.segments[number], int(snapshot.first_rows[number])
     obs = snapshot.frame(list(columns), np.arange(first, first + entry.cells))
     return segment_means(snapshot.segments.get(entry.id), obs.reindex(columns=list(columns)), rows)

@@ -36,7 +36,7 @@ class Places:
     @classmethod
     def of(cls, parts: Sequence[SegmentGroups], *, by: Sequence[str] | None = None) -> "Places":
         """Find them; `by` forms groups by some of the columns only."""
-        tables = [part.means.table[part.is_wanted] for part in parts]
+        tables = [part.table[part.is_wanted] for part in parts]
         table = pd.concat(tables, ignore_index=True)
         groups, codes = group_codes(table.drop(columns=["range", "cells"]) if by is None else table[list(by)])
         cells = table["cells"].to_numpy()
@@ -45,7 +45,7 @@ class Places:
         panels = []
         for part, rows in zip(parts, tables, strict=True):
             of_range = []
-            for measured in part.segment.measured:
+            for measured in part.measured:
                 if numbers.setdefault(measured.tobytes(), len(numbers)) == len(sets):
                     sets.append(measured)
                 of_range.append(numbers[measured.tobytes()])

@@ -9,7 +9,7 @@ from insignia import pl
 from insignia.core import keys
 from insignia.core.errors import GeneMatchError, InputError, MissingMetadata
 from tests.report.contribution_tables import contributions
-from tests.report.perturb_tables import program_effects, programs, summary, view
+from tests.report.perturb_tables import program_effects, programs, ranking, summary, view
 from tests.report.sample_tables import attributed_cells, compared_cells, sample_table
 from tests.report.screen_tables import screen_comparison
 from tests.report.stacks import imputed, simulated
@@ -50,6 +50,7 @@ DRAW = {
     "cells": lambda **options: pl.cells(view(), **options),
     "compare_scores": lambda **options: pl.compare_scores(compared_cells(), "s", **options),
     "effects": lambda **options: pl.effects(view(), **options),
+    "perturbation_ranking": lambda **options: pl.perturbation_ranking(ranking(), **options),
     "prediction_scores": lambda **options: pl.prediction_scores(Board(), **options),
     "program_map": lambda **options: pl.program_map(programs(), program_effects(), **options),
     "gene_maps": lambda **options: pl.gene_maps(IMPUTED, ["A01"], **options),

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from insignia.perturb import PredictionView, Programs
+from insignia.perturb.signature_ranking import made_ranking
 
 
 def effect_table(conditions=("KLF1", "KLF1+MAP2K6"), methods=("flow", "ridge"), n_genes=40):
@@ -91,3 +92,16 @@ def summary(strata=("seen 2 of 2", "unseen single"), metrics=("l2", "pearson_fro
             rows[stratum, role, method] = row
     index = pd.MultiIndex.from_tuples(rows, names=["stratum", "role", "method"])
     return pd.DataFrame(list(rows.values()), index=index)
+
+
+def ranking(n=6, *, direction="away", contexts=("blood",), measured=True, name="MS1"):
+    """A ranking whose first half was learned from."""
+    rng = np.random.default_rng(0)
+    rows = [
+        {"condition": f"GENE{i}" + "+OTHER" * (i % 3 == 0), "context": context, "change": rng.normal(), "sd": 0.1}
+        | {"status": "ok" if i % 4 else "fallback", "learned": i < n // 2, "knn": rng.normal()}
+        | {"measured": rng.normal() if measured else np.nan}
+        for context in contexts
+        for i in range(n)
+    ]
+    return made_ranking(name, direction, pd.DataFrame(rows), ["knn"], 0.8)

@@ -41,6 +41,8 @@ class SignatureRanking:
     accuracy
         How well changes are predicted for measured groups that were not learned from: for the model and each baseline
         ``groups``, ``spearman`` with the measured changes, and ``error``, the mean absolute one. Empty without such.
+    baselines
+        Names of the columns with the changes of other models.
     """
 
     signature: str
@@ -48,6 +50,7 @@ class SignatureRanking:
     table: pd.DataFrame
     coverage: float
     accuracy: pd.DataFrame
+    baselines: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         first = self.table.iloc[0]
@@ -109,7 +112,7 @@ def made_ranking(
     value = rows["change"] if direction == "away" else -rows["change"]
     rows.insert(0, "rank", value.groupby(rows["context"]).rank(method="min").astype(int))
     table = rows.sort_values(["context", "rank", "condition"], ignore_index=True)
-    return SignatureRanking(signature, direction, table, coverage, accuracy)
+    return SignatureRanking(signature, direction, table, coverage, accuracy, tuple(baselines))
 
 
 def _order(predicted: pd.Series, measured: pd.Series) -> float:

@@ -2,7 +2,7 @@
 
 from insignia.pl.atlas import forest, samples, strata
 from insignia.pl.attribution import attribution_dots, compare_scores, completeness, top_genes
-from insignia.pl.perturb import cells, effects, prediction_scores, program_map
+from insignia.pl.perturb import cells, effects, perturbation_ranking, prediction_scores, program_map
 from insignia.pl.screens import contributions, volcano
 from insignia.pl.spatial import gene_maps, scoreboard, stack, stack_3d
 
@@ -15,6 +15,7 @@ __all__ = [
     "effects",
     "forest",
     "gene_maps",
+    "perturbation_ranking",
     "prediction_scores",
     "program_map",
     "samples",

@@ -4,16 +4,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from insignia.pl.drawing import new_figure
+from insignia.pl.drawing import axes_of, new_figure
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from insignia.perturb import PredictionView, Programs, Scoreboard
+    from insignia.perturb import PredictionView, Programs, Scoreboard, SignatureRanking
 
-__all__ = ["cells", "effects", "prediction_scores", "program_map"]
+__all__ = ["cells", "effects", "perturbation_ranking", "prediction_scores", "program_map"]
 
 
 def program_map(
@@ -170,3 +171,35 @@ def prediction_scores(
     return new_figure(
         prediction_scores_figure, board.summary(list(metrics)), metrics=metrics, strata=strata, show=show, save=save
     )
+
+
+def perturbation_ranking(
+    ranking: "SignatureRanking",
+    *,
+    top: int = 15,
+    context: str | None = None,
+    ax: "Axes | None" = None,
+    show: bool = False,
+    save: str | Path | None = None,
+) -> "Axes | None":
+    """Draw perturbations ranked by the signature that they are predicted to move.
+
+    Parameters
+    ----------
+    ranking, top, context
+        As for `insignia.report.ranking_figure`.
+    ax, show, save
+        As for `samples`.
+
+    Returns
+    -------
+    The axes, unless `show`.
+
+    Raises
+    ------
+    InputError
+        There is nothing to draw.
+    """
+    from insignia.report import ranking_figure
+
+    return axes_of(ranking_figure, ranking, ax=ax, show=show, save=save, top=top, context=context)

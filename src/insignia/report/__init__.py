@@ -14,6 +14,7 @@ from insignia.report.html import Section, page
 from insignia.report.parts import Bullets, Code, Facts, Lead, Note, Paragraph, Part, Picture, Table
 from insignia.report.prediction_scores import prediction_scores_figure
 from insignia.report.program_figures import program_map_figure
+from insignia.report.ranking_figures import ranking_figure
 from insignia.report.registration_figures import registration_figure
 from insignia.report.scoreboard_figures import scoreboard_figure
 from insignia.report.search_page import search_report
@@ -47,6 +48,7 @@ __all__ = [
     "page",
     "prediction_scores_figure",
     "program_map_figure",
+    "ranking_figure",
     "registration_figure",
     "samples_figure",
     "save_figure",

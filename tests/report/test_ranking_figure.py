@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from tests.report.perturb_tables import ranking
 
 from insignia.core.errors import InputError
@@ -40,8 +41,9 @@ def test_a_context_is_chosen_by_name():
 @pytest.mark.parametrize("n", [1, 3, 40])
 def test_nothing_overlaps_at_any_size(n):
     figure = ranking_figure(ranking(n, name="A signature with a name that goes on and on"), top=n)
-    figure.canvas.draw()
+    FigureCanvasAgg(figure).draw()
     boxes = [label.get_window_extent() for label in figure.axes[0].get_yticklabels()]
     assert all(low.y1 <= high.y0 + 1 for high, low in pairwise(boxes))
     legend = figure.axes[0].get_legend().get_window_extent()
     assert legend.y1 < figure.axes[0].xaxis.label.get_window_extent().y0
+    assert legend.y0 >= 0

@@ -113,7 +113,7 @@ def _label(ax: "Axes", ranking: "SignatureRanking", rows: pd.DataFrame, where: s
         handles=handles,
         loc="upper left",
         bbox_to_anchor=(0, 0),
-        borderaxespad=6.0,
+        borderaxespad=5.0,
         ncols=4,
         frameon=False,
         fontsize=style.SMALL,

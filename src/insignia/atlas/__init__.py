@@ -3,6 +3,7 @@
 from insignia.atlas.add_report import AddReport
 from insignia.atlas.calls import Hits
 from insignia.atlas.cell_filters import CellFilters, FilterStep
+from insignia.atlas.change_report import ChangeReport
 from insignia.atlas.comparison import Comparison
 from insignia.atlas.cutoffs import Calibration, Cutoffs, Stratum
 from insignia.atlas.result import SearchResult, StudyCoverage
@@ -18,6 +19,7 @@ __all__ = [
     "Atlas",
     "Calibration",
     "CellFilters",
+    "ChangeReport",
     "Comparison",
     "Contributions",
     "Cutoffs",

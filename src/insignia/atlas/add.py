@@ -10,6 +10,7 @@ from insignia.atlas.commit import Change, changing
 from insignia.atlas.layout import MAX_CELLS_PER_SEGMENT, check_encoding
 from insignia.atlas.manifest import Ingest, Manifest, SegmentEntry, StudyRange
 from insignia.atlas.plan import Plan, plan_addition
+from insignia.atlas.rewrite import drop_studies
 from insignia.atlas.snapshot import Snapshot
 from insignia.atlas.sources import Source
 from insignia.atlas.writer import SegmentWriter, block_starts, count_genes, write_values
@@ -30,11 +31,15 @@ def add_sources(
     mapping: MetadataMap | None = None,
     max_cells_per_segment: int = MAX_CELLS_PER_SEGMENT,
     encoding: str | None = None,
+    replaces: bool = False,
     show: bool | None = None,
 ) -> tuple[Snapshot, AddReport]:
-    """Write the sources as new segments beside the old ones, then replace the manifest."""
+    """Write the sources as new segments beside the old ones, then replace the manifest.
+
+    With `replaces`, studies that the atlas has already give way to those of the sources, in the same step.
+    """
     began = time.perf_counter()
-    with changing(path, "add") as change:
+    with changing(path, "replace" if replaces else "add") as change:
         manifest = change.manifest
         plan = plan_addition(
             manifest,
@@ -44,9 +49,12 @@ def add_sources(
             extra=extra,
             max_cells=max_cells_per_segment,
             mapping=mapping,
+            replaces=replaces,
         )
+        replaced = tuple(name for name in plan.studies if name in manifest.studies)
         ingest, entries = write_segments(change, plan, encoding=encoding, show=show)
-        snapshot = change.commit(_grown(manifest, plan, ingest, entries))
+        kept = drop_studies(change, replaced, show=show) if replaced else manifest
+        snapshot = change.commit(_grown(kept, plan, ingest, entries))
     cells = snapshot.manifest.study_cells()
     report = AddReport(
         ingest=ingest,
@@ -55,6 +63,7 @@ def add_sources(
         values=sum(entry.values for entry in entries),
         segments=tuple(entry.id for entry in entries),
         bytes=sum(entry.bytes for entry in entries),
+        replaced=replaced,
         seconds=time.perf_counter() - began,
     )
     return snapshot, report
@@ -80,10 +89,7 @@ def write_segments(
             for k, (folder, part) in enumerate(zip(folders, plan.segments, strict=True))
         ]
         write_values(plan, writers, advance)
-        return ingest, [
-            writer.finish(folder.name, ingest=ingest, origins=plan.origins)
-            for folder, writer in zip(folders, writers, strict=True)
-        ]
+        return ingest, [writer.finish(ingest=ingest, origins=plan.origins) for writer in writers]
 
 
 def _grown(manifest: Manifest, plan: Plan, ingest: str, entries: Sequence[SegmentEntry]) -> Manifest:

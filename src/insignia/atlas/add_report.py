@@ -7,7 +7,7 @@ __all__ = ["AddReport"]
 
 @dataclass(frozen=True)
 class AddReport:
-    """What one call of `Atlas.add` wrote.
+    """What one call of `Atlas.add` or `Atlas.replace` wrote.
 
     Attributes
     ----------
@@ -17,6 +17,8 @@ class AddReport:
         Attributions that were stored.
     bytes
         Size on disk.
+    replaced
+        Studies that the atlas had before.
     """
 
     ingest: str
@@ -26,10 +28,12 @@ class AddReport:
     segments: tuple[str, ...]
     bytes: int
     seconds: float
+    replaced: tuple[str, ...] = ()
 
     def summary(self) -> str:
         """One line for people."""
+        instead = f", {len(self.replaced):,} of them in place of older ones" if self.replaced else ""
         return (
-            f"Added {self.cells:,} cells of {len(self.studies):,} studies: {self.values:,} values, "
+            f"Added {self.cells:,} cells of {len(self.studies):,} studies{instead}: {self.values:,} values, "
             f"{self.bytes / 1e6:,.1f} MB, {self.seconds:,.1f} s."
         )

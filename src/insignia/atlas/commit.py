@@ -118,6 +118,10 @@ class Change:
         self.is_committed = True
         return Snapshot(self.path, new, Hold.of(self.path, new))
 
+    def unchanged(self) -> Snapshot:
+        """Return the version as it is, held, when there turned out to be nothing to change."""
+        return Snapshot(self.path, self.manifest, Hold.of(self.path, self.manifest))
+
 
 def tidy(path: Path) -> None:
     """Delete what no reader needs any more, if nobody is changing the atlas just now; the next change does it else."""

@@ -6,6 +6,7 @@ import numpy as np
 
 from insignia.atlas import compact, layout
 from insignia.atlas.stored import by_gene
+from insignia.core.files import reserve
 
 __all__ = ["write_entries"]
 
@@ -30,6 +31,7 @@ def write_entries(folder: Path, cells: np.ndarray, values: np.ndarray, offsets: 
     ends = np.concatenate([[0], np.cumsum(counts)])
     path = folder / layout.ENTRIES
     entries = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint16, shape=(int(ends[-1]),))
+    reserve(path)
     compact.encode_entries(bounds, cells, values, ends[:-1], entries.view(np.ndarray))
     entries.flush()
     return by_gene(ends, offsets.shape)

@@ -8,7 +8,7 @@ import numpy as np
 from insignia.atlas.layout import BLOCK, MAX_VALUE
 from insignia.core.compiled import compiled
 
-__all__ = ["FLOAT_OF_HALF", "add_genes", "count_values", "scatter_values", "sort_runs"]
+__all__ = ["FLOAT_OF_HALF", "add_genes", "count_moved", "count_values", "move_values", "scatter_values", "sort_runs"]
 
 FLOAT_OF_HALF = np.arange(BLOCK, dtype=np.uint16).view(np.float16).astype(np.float32)
 """float32 value of every float16, by its bits: numba has no float16 on the CPU."""
@@ -107,6 +107,45 @@ def scatter_values(
                 half = max(np.uint32(1), np.uint32(np.rint(abs(data[i]) * _STEPS_OF_SUBNORMAL)))
             values[place] = sign | half
     return True
+
+
+@compiled()
+def count_moved(offsets: np.ndarray, cells: np.ndarray, rows: np.ndarray, counts: np.ndarray) -> bool:
+    """Count the values that cells keep when their rows change, into (genes, new blocks); False if a cell has no row.
+
+    `offsets`, (genes, blocks + 1), gives the runs of values; `rows` the new row of each old one, or -1 to drop it.
+    """
+    for gene in range(offsets.shape[0]):
+        for block in range(offsets.shape[1] - 1):
+            for i in range(offsets[gene, block], offsets[gene, block + 1]):
+                row = block * BLOCK + np.int64(cells[i])
+                if row >= rows.size:
+                    return False
+                if rows[row] >= 0:
+                    counts[gene, rows[row] // BLOCK] += 1
+    return True
+
+
+@compiled()
+def move_values(
+    offsets: np.ndarray,
+    cells: np.ndarray,
+    values: np.ndarray,
+    rows: np.ndarray,
+    cursor: np.ndarray,
+    out_cells: np.ndarray,
+    out_values: np.ndarray,
+) -> None:
+    """Move values to their new rows, as counted by `count_moved`; `cursor`, (genes, new blocks), is the next place."""
+    for gene in range(offsets.shape[0]):
+        for block in range(offsets.shape[1] - 1):
+            for i in range(offsets[gene, block], offsets[gene, block + 1]):
+                row = rows[block * BLOCK + np.int64(cells[i])]
+                if row >= 0:
+                    place = cursor[gene, row // BLOCK]
+                    cursor[gene, row // BLOCK] = place + 1
+                    out_cells[place] = row % BLOCK
+                    out_values[place] = values[i]
 
 
 @compiled()

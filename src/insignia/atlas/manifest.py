@@ -1,8 +1,8 @@
 """The manifest `atlas.json`: what the atlas holds, replaced as a whole by every change."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +129,22 @@ class Manifest:
         """Replace the manifest in one step."""
         with atomic_file(folder / MANIFEST) as temporary:
             temporary.write_text(self.text(), encoding="utf-8")
+
+    def without(self, studies: Collection[str]) -> "Manifest":
+        """Forget some studies, their additions and source files; segments stay as they are."""
+        ingests = []
+        for ingest in self.ingests:
+            left = tuple(name for name in ingest.studies if name not in studies)
+            sources = []
+            for source in ingest.sources:
+                # manifests of format 1.0 do not say which file held which study
+                of = [name for name in source.get("studies", ingest.studies) if name not in studies]
+                if of:
+                    sources.append({**source, "studies": of})
+            if left:
+                ingests.append(replace(ingest, studies=left, sources=tuple(sources)))
+        kept = {name: parts for name, parts in self.studies.items() if name not in studies}
+        return replace(self, studies=kept, ingests=tuple(ingests))
 
     def named_folders(self) -> set[tuple[str, str]]:
         """Folders that this version needs, e.g. ``("segments", "0001-ab-00")``."""

@@ -62,9 +62,12 @@ def plan_addition(
     constants: Mapping[str, str] | None,
     extra: Sequence[str],
     max_cells: int,
+    replaces: bool = False,
     mapping: MetadataMap | None = None,
 ) -> Plan:
     """Check the sources against the atlas and each other, and give every cell its place.
+
+    With `replaces`, studies of the sources that the atlas has count as gone from it.
 
     Raises
     ------
@@ -90,7 +93,7 @@ def plan_addition(
     obs = pd.concat(frames, ignore_index=True)
     if not len(obs):
         raise InputError("There is nothing to add: the sources hold no cells.")
-    _check_studies(manifest, obs, origins)
+    _check_studies(manifest.without(obs[keys.STUDY].unique()) if replaces else manifest, obs, origins)
     kept = [str(name) for name in obs if name not in (*keys.METADATA, GAP_COLUMN, SUM_COLUMN)]
     kinds = _check_columns(manifest, obs, kept)
 
@@ -208,7 +211,8 @@ def _check_studies(manifest: Manifest, obs: pd.DataFrame, origins: Sequence[dict
     if known:
         raise DuplicateStudy(
             f"{len(known)} of the studies are in the atlas already, e.g. {known[:5]}. A study is added in one call of "
-            "add(), with all its parts in one list; give a new study another name."
+            "add(), with all its parts in one list; give a new study another name, or "
+            "put it in place of the old one with replace()."
         )
     files = {entry.get("sha256"): ingest for ingest in manifest.ingests for entry in ingest.sources}
     for origin in origins:

@@ -2,8 +2,8 @@
 
 import json
 from collections import OrderedDict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -30,7 +30,7 @@ from insignia.core.files import sha256_text
 if TYPE_CHECKING:
     from insignia.atlas.stored import Runs, StoredValues
 
-__all__ = ["PanelRange", "Segment", "SegmentCache"]
+__all__ = ["PanelRange", "Segment", "SegmentCache", "read_header"]
 
 _STORED = {CELLS: np.uint16, VALUES: np.float16, ENTRIES: np.uint16}
 
@@ -57,6 +57,8 @@ class Segment:
         The values.
     measured
         Which genes each range measured, bool, (ranges, genes).
+    files
+        What the header says about each file: `bytes`, `sha256`, and `per_cell` where it is an array of one row a cell.
     """
 
     id: str
@@ -66,6 +68,7 @@ class Segment:
     encoding: str
     stored: "StoredValues"
     measured: np.ndarray
+    files: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def n_blocks(self) -> int:
@@ -94,6 +97,21 @@ class Segment:
         """Place of the range that holds each of some rows of the segment."""
         return np.searchsorted([part.stop for part in self.ranges], rows, side="right")
 
+    def per_cell(self) -> dict[str, np.ndarray]:
+        """Map the further arrays with one row a cell, by the names of their files.
+
+        Raises
+        ------
+        AtlasDamaged
+            A file cannot be read, or has another number of rows.
+        """
+        arrays = {}
+        for name in (name for name, entry in self.files.items() if entry.get("per_cell")):
+            arrays[name] = _load(self.folder / name)
+            if arrays[name].shape[:1] != (self.n_cells,):
+                raise self.damaged(f"{name} has the shape {arrays[name].shape} for {self.n_cells:,} cells")
+        return arrays
+
     def damaged(self, what: str) -> AtlasDamaged:
         """Error that says what is wrong with this segment and what to do."""
         return _damaged(self.folder, what)
@@ -111,14 +129,15 @@ class Segment:
         from insignia.atlas.stored import CompactValues, FastValues
 
         folder = atlas / SEGMENTS / entry.id
-        header = _header(folder, entry)
+        header = read_header(folder, entry)
         try:
             ranges = tuple(
                 PanelRange(str(part["study"]), int(part["panel"]), int(part["start"]), int(part["stop"]))
                 for part in header["ranges"]
             )
-        except (KeyError, TypeError, ValueError) as error:
-            raise _damaged(folder, f"{SEGMENT} lacks usable ranges ({error!r})") from error
+            files = {str(name): dict(about) for name, about in header["files"].items()}
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise _damaged(folder, f"{SEGMENT} lacks usable ranges or files ({error!r})") from error
         edges = [0, *(part.stop for part in ranges)]
         if [part.start for part in ranges] != edges[:-1] or edges[-1] != entry.cells or sorted(set(edges)) != edges:
             raise _damaged(folder, f"the ranges of {SEGMENT} do not cover its {entry.cells:,} cells one after another")
@@ -142,6 +161,7 @@ class Segment:
             if encoding == COMPACT
             else FastValues(maps[CELLS], maps[VALUES].view(np.uint16), offsets),
             measured=np.array(maps[MEASURED]),
+            files=files,
         )
 
 
@@ -168,7 +188,14 @@ class SegmentCache:
         return len(self._open)
 
 
-def _header(folder: Path, entry: SegmentEntry) -> dict[str, Any]:
+def read_header(folder: Path, entry: SegmentEntry) -> dict[str, Any]:
+    """Read `segment.json`, checked against its hash.
+
+    Raises
+    ------
+    AtlasDamaged
+        It is not the one that the manifest names.
+    """
     path = folder / SEGMENT
     try:
         text = path.read_text(encoding="utf-8")
@@ -195,17 +222,21 @@ def _encoding(folder: Path, header: dict[str, Any], entry: SegmentEntry) -> tupl
 
 
 def _map(path: Path, dtype: type, shape: tuple[int, ...]) -> np.ndarray:
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError, SyntaxError) as error:
-        raise _damaged(path.parent, f"{path.name} cannot be read ({error})") from error
+    array = _load(path)
     if array.dtype != dtype or array.shape != shape:
         raise _damaged(
             path.parent,
             f"{path.name} holds {array.dtype} {array.shape} where {np.dtype(dtype).name} {shape} belongs",
         )
-    plain: np.ndarray = array.view(np.ndarray)
-    return plain
+    return array
+
+
+def _load(path: Path) -> np.ndarray:
+    try:
+        array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False).view(np.ndarray)
+    except (OSError, ValueError, EOFError, SyntaxError) as error:
+        raise _damaged(path.parent, f"{path.name} cannot be read ({error})") from error
+    return array
 
 
 def _damaged(folder: Path, what: str) -> AtlasDamaged:

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from insignia.atlas.layout import GAP_COLUMN, GENES, OBS, SEGMENTS, SUM_COLUMN
-from insignia.atlas.manifest import Manifest
-from insignia.atlas.segment import SegmentCache
+from insignia.atlas.manifest import Manifest, SegmentEntry
+from insignia.atlas.segment import SegmentCache, read_header
 from insignia.atlas.versions import Hold, open_version
 from insignia.core import keys
 from insignia.core.errors import AtlasDamaged
@@ -78,6 +78,11 @@ class Snapshot:
         return GroupCache(self)
 
     @cached_property
+    def _checked(self) -> set[str]:
+        """Segments whose metadata are known to be what was written."""
+        return set()
+
+    @cached_property
     def first_rows(self) -> np.ndarray:
         """Row of the atlas at which each segment starts, and the number of cells at the end, (segments + 1,)."""
         return np.cumsum([0, *(entry.cells for entry in self.manifest.segments)], dtype=np.int64)
@@ -105,7 +110,7 @@ class Snapshot:
                 if low == high:
                     continue
                 here = rows[low:high] - first
-            table = self._segment_metadata(entry.id, entry.cells, columns)
+            table = self.segment_metadata(entry, columns)
             tables.append(table if here is None or here.size == entry.cells else table.take(here))
         if not tables:
             return pa.table({name: pa.array([], pa.string()) for name in columns or []})
@@ -119,13 +124,26 @@ class Snapshot:
             frame[name] = used.cat.reorder_categories(sorted(used.cat.categories))
         return frame
 
-    def _segment_metadata(self, name: str, cells: int, columns: list[str] | None) -> pa.Table:
-        path = self.path / SEGMENTS / name / OBS
+    def segment_metadata(self, entry: SegmentEntry, columns: list[str] | None = None) -> pa.Table:
+        """Read metadata of one segment; `None` reads all columns, and one that it lacks is left out.
+
+        Raises
+        ------
+        AtlasDamaged
+            The file is not the one that was written; its hash is looked at once.
+        """
+        path, cells = self.path / SEGMENTS / entry.id / OBS, entry.cells
         try:
+            if entry.id not in self._checked:
+                if sha256_file(path) != read_header(path.parent, entry)["files"][OBS]["sha256"]:
+                    raise ValueError("its sha256 is not the one in its header")
+                self._checked.add(entry.id)
             with pq.ParquetFile(path) as file:
                 present = file.schema_arrow.names
                 table = file.read(columns=None if columns is None else [name for name in columns if name in present])
-        except (OSError, ValueError, pa.ArrowException) as error:
+        except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+            if isinstance(error, AtlasDamaged):
+                raise
             raise _damaged(path, str(error)) from error
         if table.num_rows != cells:
             raise _damaged(path, f"it holds {table.num_rows:,} rows for {cells:,} cells")

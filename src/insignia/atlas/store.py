@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from insignia.atlas.add_report import AddReport
+from insignia.atlas.change_report import ChangeReport
 from insignia.atlas.layout import FAST, GENES, MANIFEST, MAX_CELLS_PER_SEGMENT, SEGMENTS, WRITER_LOCK, check_encoding
 from insignia.atlas.manifest import GeneTable, Manifest
 from insignia.atlas.result import SearchResult
@@ -150,6 +151,7 @@ class Atlas:
             "genes": manifest.genes.count,
             "organism": self.genes.organism,
             "encoding": manifest.encoding,
+            "version": manifest.version,
             "columns": self.columns,
             "record": manifest.record.to_dict(),
             "sha256": manifest.sha256(),
@@ -166,6 +168,7 @@ class Atlas:
         key: str = keys.ATTRIBUTION,
         max_cells_per_segment: int = MAX_CELLS_PER_SEGMENT,
         encoding: str | None = None,
+        replaces: bool = False,
         progress: bool | None = None,
     ) -> AddReport:
         """Add studies; everything is checked first, and a failure leaves the atlas as it was.
@@ -188,6 +191,8 @@ class Atlas:
             More cells than this are split over several segments.
         encoding
             How these values are stored; `None` stores them as the atlas was created to.
+        replaces
+            Studies that the atlas has already give way to these; see `replace`.
         progress
             `None` shows a bar on a terminal.
 
@@ -219,8 +224,57 @@ class Atlas:
             mapping=metadata_map(mapping),
             max_cells_per_segment=max_cells_per_segment,
             encoding=encoding,
+            replaces=replaces,
             show=progress,
         )
+        self._turn_to(snapshot)
+        return report
+
+    def replace(self, sources: Sources, **options: Any) -> AddReport:
+        """Add studies in place of those of the same names, in one step; studies that are new are added.
+
+        Parameters
+        ----------
+        sources, options
+            As for `add`.
+        """
+        return self.add(sources, replaces=True, **options)
+
+    def remove(self, studies: str | Sequence[str], *, progress: bool | None = None) -> ChangeReport:
+        """Remove studies, so that no file holds anything of them any more.
+
+        Segments that they share with other studies are written anew. Readers that have the atlas open keep them until
+        they let go of it.
+
+        Raises
+        ------
+        InputError
+            The atlas has no such study.
+        AtlasBusy
+            Another process is changing the atlas.
+        """
+        from insignia.atlas.changes import remove_studies
+
+        named = [studies] if isinstance(studies, str) else list(dict.fromkeys(studies))
+        snapshot, report = remove_studies(self.path, named, show=progress)
+        self._turn_to(snapshot)
+        return report
+
+    def compact(
+        self, *, max_cells_per_segment: int = MAX_CELLS_PER_SEGMENT, progress: bool | None = None
+    ) -> ChangeReport:
+        """Pack small segments into larger ones, so that searches read fewer pieces; rows keep their order.
+
+        Values are copied gene by gene, in bounded memory. Segments of more than half the wanted size are left alone.
+
+        Raises
+        ------
+        AtlasBusy
+            Another process is changing the atlas.
+        """
+        from insignia.atlas.changes import compact_segments
+
+        snapshot, report = compact_segments(self.path, max_cells_per_segment, show=progress)
         self._turn_to(snapshot)
         return report
 

@@ -1,28 +1,21 @@
 """Writing segments: two passes over the cells, the first counts, the second puts every value in its place."""
 
-import json
-import os
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
-from importlib.metadata import version
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 from scipy.sparse import csr_matrix
 
 from insignia.atlas import kernels, layout
-from insignia.atlas.encode import write_entries
 from insignia.atlas.manifest import SegmentEntry
 from insignia.atlas.plan import Plan, SegmentPlan
+from insignia.atlas.segment_files import SegmentContent, finish_segment
 from insignia.core import keys
 from insignia.core.errors import InputError
-from insignia.core.files import sha256_file, sha256_text
-from insignia.core.settings import num_threads
+from insignia.core.files import reserve
 
 __all__ = ["SegmentWriter", "block_starts", "count_genes", "write_values"]
 
@@ -111,7 +104,7 @@ class SegmentWriter:
 
     def _array(self, name: str, dtype: type) -> np.memmap:
         array = np.lib.format.open_memmap(self._folder / name, mode="w+", dtype=dtype, shape=(self.n_values,))
-        _reserve(self._folder / name)
+        reserve(self._folder / name)
         return array
 
     def write(self, matrix: csr_matrix, rows: np.ndarray, name: str) -> None:
@@ -124,8 +117,8 @@ class SegmentWriter:
         if not kernels.scatter_values(matrix.indptr, matrix.indices, matrix.data, rows, self._cursor, cells, halves):
             raise _changed(name)
 
-    def finish(self, name: str, *, ingest: str, origins: tuple[dict[str, Any], ...]) -> SegmentEntry:
-        """Write what remains, and return the entry of the manifest for a segment called `name`."""
+    def finish(self, *, ingest: str, origins: tuple[dict[str, Any], ...]) -> SegmentEntry:
+        """Write what remains, and return the entry of the manifest."""
         if not np.array_equal(self._cursor[:-1], self._offsets[:, 1:-1].T) or not np.array_equal(
             self._cursor[-1], self._offsets[:, -1]
         ):
@@ -133,54 +126,14 @@ class SegmentWriter:
         if not self._is_sorted:
             bounds = np.append(self._offsets[:, :-1].ravel(), self.n_values)
             kernels.sort_runs(bounds, self._cells.view(np.ndarray), self._values.view(np.ndarray).view(np.uint16))
-        self._settle_values()
-        np.save(self._folder / layout.OFFSETS, self._offsets)
-        np.save(self._folder / layout.MEASURED, self._plan.measured)
-        pq.write_table(_arrow(self._plan.obs), self._folder / layout.OBS, compression="zstd")
-        return self._header(name, ingest, origins)
-
-    def _settle_values(self) -> None:
-        """Leave the values on disk in the encoding that is wanted."""
-        if self._encoding == layout.COMPACT:
-            cells, halves = self._cells.view(np.ndarray), self._values.view(np.ndarray).view(np.uint16)
-            self._offsets = write_entries(self._folder, cells, halves, self._offsets)
-            del cells, halves
-        else:
-            self._cells.flush()
-            self._values.flush()
+        self._cells.flush()
+        self._values.flush()
         del self._cells, self._values
-        if self._encoding == layout.COMPACT:
-            for name in layout.VALUE_FILES[layout.FAST]:
-                (self._folder / name).unlink()
-
-    def _header(self, name: str, ingest: str, origins: tuple[dict[str, Any], ...]) -> SegmentEntry:
-        paths = [self._folder / name for name in (*layout.VALUE_FILES[self._encoding], *layout.OTHER_FILES)]
-        with ThreadPoolExecutor(num_threads()) as pool:
-            hashes = list(pool.map(_settle, paths))
-        sizes = [path.stat().st_size for path in paths]
-        files = {
-            path.name: {"bytes": size, "sha256": digest}
-            for path, size, digest in zip(paths, sizes, hashes, strict=True)
-        }
-        cells = len(self._plan.obs)
-        header: Mapping[str, Any] = {
-            "format_version": layout.FORMAT_VERSION,
-            "cells": cells,
-            "values": self.n_values,
-            "genes": self._offsets.shape[0],
-            "block": layout.BLOCK,
-            "encoding": self._encoding,
-            **({"entries": int(self._offsets[-1, -1])} if self._encoding == layout.COMPACT else {}),
-            "ranges": [asdict(part) for part in self._plan.ranges],
-            "ingest": ingest,
-            "sources": list(origins),
-            "software": {"insignia": version("insignia")},
-            "files": files,
-        }
-        text = json.dumps(header, indent=1, ensure_ascii=False)
-        (self._folder / layout.SEGMENT).write_text(text, encoding="utf-8")
-        _settle(self._folder / layout.SEGMENT)
-        return SegmentEntry(name, cells, self.n_values, sum(sizes) + len(text.encode()), sha256_text(text))
+        plan, origin = self._plan, {"ingest": ingest, "sources": list(origins)}
+        content = SegmentContent(
+            _arrow(plan.obs), plan.ranges, plan.measured, self._offsets, self._encoding, origin=origin
+        )
+        return finish_segment(self._folder, content)
 
 
 def _arrow(obs: pd.DataFrame) -> pa.Table:
@@ -203,20 +156,6 @@ def _dictionary(column: pd.Series) -> pa.Array:
     text_of, texts = pd.factorize(np.array([str(value) for value in values], dtype=object))
     codes = np.where(codes < 0, -1, np.append(text_of, -1)[codes]).astype(np.int32)
     return pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), pa.array(texts, pa.string()))
-
-
-def _reserve(path: Path) -> None:
-    """Take the place on disk at once: where it is full, writing into a map would kill the process."""
-    if hasattr(os, "posix_fallocate"):
-        with path.open("rb+") as file:
-            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
-
-
-def _settle(path: Path) -> str:
-    """Make a file survive a power cut, and return its hash."""
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
-    return sha256_file(path)
 
 
 def _changed(name: str) -> InputError:

@@ -19,6 +19,7 @@ __all__ = [
     "atomic_folder",
     "canonical_json",
     "refuse_occupied",
+    "reserve",
     "sha256_array",
     "sha256_file",
     "sha256_text",
@@ -83,6 +84,19 @@ def sync_folder(path: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def reserve(path: Path) -> None:
+    """Take the place of a file on disk at once: on a full one, writing into a map of the file kills the process.
+
+    Raises
+    ------
+    OSError
+        The disk is full.
+    """
+    if hasattr(os, "posix_fallocate"):
+        with path.open("rb+") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
 def _umask() -> int:

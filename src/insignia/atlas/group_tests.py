@@ -32,8 +32,9 @@ group_tests: Registry[GroupTest] = Registry("group test")
 
 def studies_with_both(units: pd.DataFrame, is_case: np.ndarray) -> np.ndarray:
     """Mark the rows of studies that hold cases and others."""
-    case = pd.Series(is_case, index=units.index).groupby(units[keys.STUDY])
-    return np.asarray((case.transform("any") & ~case.transform("all")).to_numpy(dtype=bool))
+    place = pd.factorize(units[keys.STUDY])[0]
+    n_cases, n_units = np.bincount(place, is_case), np.bincount(place)
+    return np.asarray(((n_cases > 0) & (n_cases < n_units))[place])
 
 
 @group_tests.add("van_elteren", source="van Elteren 1960")

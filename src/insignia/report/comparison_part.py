@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+import pandas as pd
+
 from insignia.report.forest_figures import forest_figure, p_value
 from insignia.report.parts import Bullets, Lead, Part, Picture, Table
 from insignia.report.style import count
@@ -10,9 +12,9 @@ from insignia.report.style import count
 if TYPE_CHECKING:
     from insignia.atlas import Comparison
 
-__all__ = ["comparison_parts", "verdict"]
+__all__ = ["HOW", "comparison_parts", "verdict"]
 
-_HOW: Final = {
+HOW: Final = {
     "van_elteren": "van Elteren's test, which ranks donors within each study that has both groups, counted exactly "
     "where that is possible",
     "mann_whitney": "the test of Mann and Whitney over all donors, which takes differences between studies for effects",
@@ -45,8 +47,8 @@ def verdict(comparison: "Comparison") -> str:
     return f"Of {among}, {len(called)} {differ}: {'; '.join(named)}{more}."
 
 
-def comparison_parts(comparison: "Comparison", *, name: str, max_rows: int) -> list[Part]:
-    """Return the parts of the section."""
+def comparison_parts(comparison: "Comparison", *, name: str, max_rows: int, leave_out: bool) -> list[Part]:
+    """Return the parts of the section; with `leave_out`, also what hangs on a single study."""
     table = comparison.table
     parts: list[Part] = [Lead(verdict(comparison)), Bullets(_how(comparison))]
     if len(table):
@@ -58,8 +60,8 @@ def comparison_parts(comparison: "Comparison", *, name: str, max_rows: int) -> l
         parts.append(Picture(forest_figure(comparison), caption, f"Forest plot against {comparison.reference}"))
         shown = table if (table["stratum"] != "all").any() else table.drop(columns="stratum")
         parts.append(Table(shown, "Most significant first.", name=f"{name}-comparison", max_rows=max_rows))
-    left = comparison.leave_one_study_out()
-    if len(left):
+    left = comparison.leave_one_study_out() if leave_out else ()
+    if isinstance(left, pd.DataFrame) and len(left):
         about = "Without each study in turn: how far shift and p move, and the study that matters most."
         parts.append(Table(left, about, name=f"{name}-leave-one-study-out", max_rows=max_rows))
     return parts
@@ -69,7 +71,7 @@ def _how(comparison: "Comparison") -> list[str]:
     table, units = comparison.table, comparison.units.table
     untested = int((~table["testable"].astype(bool)).sum())
     said = [
-        f"Units are {count(len(units), 'donor')}, never cells. Test: {_HOW.get(comparison.test, comparison.test)}; "
+        f"Units are {count(len(units), 'donor')}, never cells. Test: {HOW.get(comparison.test, comparison.test)}; "
         "two-sided; q by Benjamini and Hochberg over all rows that were testable.",
     ]
     if untested:

@@ -8,7 +8,7 @@ from insignia.report.answers import unit_of
 from insignia.report.parts import Code, Part
 
 if TYPE_CHECKING:
-    from insignia.atlas import Hits, SampleTable, SearchResult
+    from insignia.atlas import Comparison, Hits, SampleTable, SearchResult
 
 __all__ = ["repeat"]
 
@@ -21,10 +21,11 @@ def repeat(
     by: str,
     min_samples: int,
     command: str | None,
+    comparison: "Comparison | None" = None,
 ) -> list[Part]:
     """Give the command line, where there is one, and the lines of Python that make the same table."""
     is_own = hits.is_own
-    line = command or (_command(result, hits, table, path, by, min_samples) if is_own else None)
+    line = command or (_command(result, hits, table, path, by, min_samples, comparison) if is_own else None)
     python = "\n".join(
         [
             "import insignia as ins",
@@ -36,6 +37,7 @@ def repeat(
             f"table = hits.by_sample({table.stratum!r}, min_cells={table.min_cells})"
             + (".pool_donors()" if unit_of(table) == "donor" else ""),
             f"print(table.summary({by!r}, min_samples={min_samples}))",
+            *_compared(comparison),
         ]
     )
     shell: list[Part] = ["On the command line:", Code(line)] if line else []
@@ -47,6 +49,14 @@ def _filters(result: "SearchResult") -> str:
         return ""
     options = ", ".join(f"{name}={value!r}" for name, value in result.cell_filters.to_dict().items())
     return f", filters=CellFilters({options})"
+
+
+def _compared(comparison: "Comparison | None") -> list[str]:
+    if comparison is None:
+        return []
+    made = comparison
+    options = f"reference={made.reference!r}, test={made.test!r}, alpha={made.alpha!r}"
+    return [f"comparison = table.compare({made.by!r}, {options})", "print(comparison.table)"]
 
 
 def _is_bundled(result: "SearchResult") -> bool:
@@ -86,7 +96,13 @@ def _flag(name: str, value: object) -> list[str]:
 
 
 def _command(
-    result: "SearchResult", hits: "Hits", table: "SampleTable", path: Path, by: str, min_samples: int
+    result: "SearchResult",
+    hits: "Hits",
+    table: "SampleTable",
+    path: Path,
+    by: str,
+    min_samples: int,
+    comparison: "Comparison | None",
 ) -> str | None:
     """Give the command line, if there is one that does the same."""
     if not (_is_bundled(result) and unit_of(table) == "sample"):
@@ -106,6 +122,8 @@ def _command(
         "--min-coverage": (result.min_coverage, 0.5),
         "--min-cells": (table.min_cells, 25),
         "--min-samples": (min_samples, 3),
+        "--compare": (None if comparison is None else comparison.reference, None),
+        "--test": ("van_elteren" if comparison is None else comparison.test, "van_elteren"),
         "-o": (path.name, ""),
     }
     flags = [text for name, value in told.items() for text in _flag(name, value)]

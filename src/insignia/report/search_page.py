@@ -10,7 +10,9 @@ import pandas as pd
 from insignia.core import keys
 from insignia.report.answers import answer, cautions, unit_of, warnings_of
 from insignia.report.comparison_part import comparison_parts, verdict
+from insignia.report.gene_part import gene_parts
 from insignia.report.html import Section, page
+from insignia.report.methods import combined, methods, rule_of
 from insignia.report.parts import Bullets, Facts, Lead, Note, Part, Picture, Table
 from insignia.report.repeat import repeat
 from insignia.report.style import count, percent
@@ -22,7 +24,7 @@ __all__ = ["search_report"]
 
 _PERCENTS = ("fraction", "mean_fraction", "median_fraction", "coverage")
 _FEW_ROWS = 15
-_PACKAGES = ("insignia", "anndata", "matplotlib", "numpy", "pandas")
+_PACKAGES = ("insignia", "anndata", "matplotlib", "numpy", "pandas", "scipy")
 
 
 def search_report(
@@ -38,6 +40,7 @@ def search_report(
     max_rows: int = 50,
     command: str | None = None,
     comparison: "Comparison | None" = None,
+    leave_out: bool = True,
 ) -> Path:
     """Write one self-contained HTML page about a search.
 
@@ -65,6 +68,9 @@ def search_report(
         Command line that made the page. `None` writes one for ``insignia search``, if the signature is a bundled one.
     comparison
         What `SampleTable.compare` found, which then leads the answer.
+    leave_out
+        Compare again without each study and without each gene of the signature in turn, which takes about as long as
+        one comparison for each of them.
 
     Returns
     -------
@@ -81,12 +87,13 @@ def search_report(
         Section("Question", _question(result, hits, table, by)),
         Section("Answer", _answer(result, table, by, min_samples, comparison)),
         Section("Samples by group", _figures(table, by, top, min_samples)),
-        *_comparison(comparison, name, max_rows),
+        *_comparison(comparison, hits, max_rows, leave_out),
         Section("Groups", _groups(table, by, min_samples, max_rows)),
         Section("Samples", _samples(table, max_rows)),
         Section("Genes and studies", _coverage(result, max_rows)),
+        Section("Methods", list(methods(result, hits, table, by, comparison))),
         Section("Settings and provenance", [Facts(_settings(result, hits, table)), Facts(_provenance(result))]),
-        Section("Repeat it", repeat(result, hits, table, Path(path), by, min_samples, command)),
+        Section("Repeat it", repeat(result, hits, table, Path(path), by, min_samples, command, comparison)),
     ]
     subtitle = f"{len(result):,} cells, {count(n_studies, 'study')}, {count(len(table), unit_of(table))}"
     return page(title or f"{name}: which {by.replace('_', ' ')} has most hits?", sections, path, subtitle=subtitle)
@@ -101,8 +108,8 @@ def _question(result: "SearchResult", hits: "Hits", table: "SampleTable", by: st
         f"Searched were {where}: {len(result):,}."
     )
     how = (
-        f"Each cell has a score, the {_agg(result.agg)} of the signature's genes. "
-        f"A hit is a cell with a score above {about['cutoff']} ({_rule(hits)}, taken from {about['reference']}). "
+        f"Each cell has a score, the {combined(result.agg)} of the signature's genes. "
+        f"A hit is a cell with a score above {about['cutoff']} ({rule_of(hits)}, taken from {about['reference']}). "
         f"Hits are counted in each {unit_of(table)}{split}; {unit_of(table)}s with fewer than {table.min_cells} scored "
         "cells are put aside."
     )
@@ -125,10 +132,14 @@ def _answer(
     ]
 
 
-def _comparison(comparison: "Comparison | None", name: str, max_rows: int) -> list[Section]:
+def _comparison(comparison: "Comparison | None", hits: "Hits", max_rows: int, leave_out: bool) -> list[Section]:
     if comparison is None:
         return []
-    return [Section(f"Against {comparison.reference}", comparison_parts(comparison, name=name, max_rows=max_rows))]
+    name = hits.result.signature.name
+    against = comparison_parts(comparison, name=name, max_rows=max_rows, leave_out=leave_out)
+    genes = gene_parts(comparison, hits, max_rows=max_rows, leave_out=leave_out)
+    sections = [Section(f"Against {comparison.reference}", against), Section("Gene by gene", genes)]
+    return [section for section in sections if section.parts]
 
 
 def _figures(table: "SampleTable", by: str, top: int, min_samples: int) -> list[Part]:
@@ -204,9 +215,9 @@ def _settings(result: "SearchResult", hits: "Hits", table: "SampleTable") -> dic
         "signature": f"{result.signature.name} (sha256 {result.signature.sha256})",
         "where": result.where or "all cells",
         **{f"filter {step.name}": _dropped(step) for step in result.filters},
-        "combining genes": _agg(result.agg),
+        "combining genes": combined(result.agg),
         "least coverage of a study": percent(result.min_coverage),
-        "hit rule": _rule(hits),
+        "hit rule": rule_of(hits),
         "cut-off": _cuts(hits),
         "cut-off taken from": f"{hits.reference} {hits.cutoffs.note()}".strip(),
         "hits": f"{hits.n_hits:,} of {len(result):,} cells; {hits.n_nan:,} without a score",
@@ -237,15 +248,6 @@ def _cuts(hits: "Hits") -> str:
     if hits.cutoffs.within is None:
         return repr(hits.cutoff)
     return ", ".join(f"{label}: {value!r}" for label, value in named.items())
-
-
-def _rule(hits: "Hits") -> str:
-    params = ", ".join(f"{name} = {value:g}" for name, value in hits.params.items())
-    return f"rule {hits.rule}, {params}" if params else f"rule {hits.rule}"
-
-
-def _agg(agg: str) -> str:
-    return {"mean": "mean", "sum": "sum", "weighted_mean": "weighted mean"}.get(agg, agg) + " attribution"
 
 
 def _doi(doi: str) -> str:

@@ -5,10 +5,11 @@ import pytest
 from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnnotationBbox
+from tests.report.readable import assert_readable
 from tests.report.sample_tables import overlapping, render, sample_table, texts
 
 from insignia.core.errors import InputError
-from insignia.report import samples_figure
+from insignia.report import forest_figure, samples_figure
 
 RNG = np.random.default_rng(0)
 SIX = {
@@ -172,3 +173,32 @@ def test_refusals():
         samples_figure(sample_table(SIX), top=0)
     with pytest.raises(InputError, match="grouped by"):
         samples_figure(sample_table(SIX), by="age")
+
+
+def test_a_comparison_adds_the_band_of_the_reference_and_q():
+    table = sample_table({**SIX, "normal": [0.01, 0.02, 0.03, 0.05, 0.06]}, studies=["GSE1"])
+    comparison = table.compare()
+    (ax,) = samples_figure(table, comparison=comparison).axes
+    low, high = np.percentile([0.01, 0.02, 0.03, 0.05, 0.06], [25, 75])
+    bands = [patch for patch in ax.patches if patch.get_height() == 1.0 and patch.get_width() < 1]
+    assert len(bands) == 6
+    assert {(round(band.get_x(), 9), round(band.get_x() + band.get_width(), 9)) for band in bands} == {(low, high)}
+    notes = dict(row_labels(ax))
+    q = comparison.table.set_index("group")["q"]
+    assert notes["septic shock"].endswith(f"1 study, q = {q['septic shock']:.2g}")
+    assert notes["normal"].endswith("reference")
+    assert "quartiles of normal" in [text.get_text() for text in ax.get_legend().get_texts()]
+    with pytest.raises(InputError, match="groups by 'disease', and the figure by 'study'"):
+        samples_figure(table, by="study", comparison=comparison)
+
+
+@pytest.mark.parametrize("n_groups", [2, 8, 30])
+@pytest.mark.parametrize("long", [False, True])
+def test_everything_of_a_comparison_can_be_read(n_groups, long):
+    name = "B-cell acute lymphoblastic leukaemia, relapsed or refractory" if long else "disease"
+    groups = {f"{name} {i}": RNG.random(RNG.integers(1, 12)) / 2 for i in range(n_groups - 1)}
+    studies = [f"a study with a long name {i}" for i in range(13)]
+    table = sample_table({"normal": RNG.random(20) / 4, **groups}, studies=studies)
+    comparison = table.compare(n_boot=1)
+    assert_readable(samples_figure(table, top=None, comparison=comparison))
+    assert_readable(forest_figure(comparison, top=None))

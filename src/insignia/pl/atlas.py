@@ -51,6 +51,7 @@ def samples(
     by: str = keys.DISEASE,
     top: int | None = 12,
     min_samples: int = 3,
+    comparison: "Comparison | None" = None,
     ax: "Axes | None" = None,
     show: bool = False,
     save: str | Path | None = None,
@@ -59,7 +60,7 @@ def samples(
 
     Parameters
     ----------
-    table, by, top, min_samples
+    table, by, top, min_samples, comparison
         As for `insignia.report.samples_figure`.
     ax
         Axes to draw on; `None` makes a figure.
@@ -75,11 +76,21 @@ def samples(
     Raises
     ------
     InputError
-        The table is empty, or `by` is not one of its groups.
+        The table is empty, `by` is not one of its groups, or the comparison is of other groups.
     """
     from insignia.report import samples_figure
 
-    return axes_of(samples_figure, table, ax=ax, show=show, save=save, by=by, top=top, min_samples=min_samples)
+    return axes_of(
+        samples_figure,
+        table,
+        ax=ax,
+        show=show,
+        save=save,
+        by=by,
+        top=top,
+        min_samples=min_samples,
+        comparison=comparison,
+    )
 
 
 def strata(

@@ -14,12 +14,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from insignia.atlas import SampleTable
+    from insignia.atlas import Comparison, SampleTable
 
 __all__ = ["samples_figure"]
 
 _FEW_FOR_BOX: Final = 3
 _BOX: Final = "#d9e4ee"
+_BAND: Final = "#f6e7c8"
 _MEAN: Final[dict[str, Any]] = {
     "marker": "d",
     "markersize": 6,
@@ -36,6 +37,7 @@ def samples_figure(
     by: str = keys.DISEASE,
     top: int | None = 12,
     min_samples: int = 3,
+    comparison: "Comparison | None" = None,
     ax: "Axes | None" = None,
     figure: "Figure | None" = None,
 ) -> "Figure":
@@ -56,18 +58,23 @@ def samples_figure(
         How many groups to show; `None` shows all.
     min_samples
         Groups with fewer samples are marked.
+    comparison
+        What `SampleTable.compare` found: a band spans the quartiles of the reference, and each group has its q.
     ax, figure
         Where to draw: axes, or an empty figure, which is resized. Neither makes a new figure.
 
     Raises
     ------
     InputError
-        The table is empty, or `by` is not one of its groups.
+        The table is empty, `by` is not one of its groups, or the comparison is of other groups.
     """
-    groups = SampleGroups.of(table, by, top, min_samples)
+    groups = SampleGroups.of(table, by, top, min_samples, comparison)
     pitch = 0.23 + 0.135 * max(name.count("\n") + 1 for name in groups.names)
-    ax = style.canvas(ax, figure, width=7.4, height=1.9 + pitch * len(groups.members))
+    n_entries = 5 + min(len(style.DISTINCT), len({study for rows in groups.members for study in rows[keys.STUDY]}))
+    height = max(1.9 + pitch * len(groups.members), 0.9 + 0.165 * n_entries)
+    ax = style.canvas(ax, figure, width=7.4 if comparison is None else 7.9, height=height)
     limit = _limit(groups.members)
+    _draw_bands(ax, groups)
     _draw_boxes(ax, groups)
     entries = _draw_points(ax, groups, limit)
     _label_rows(ax, groups)
@@ -87,6 +94,15 @@ def _limit(members: list[pd.DataFrame]) -> float:
     """Right end of the axis: a round number above all fractions."""
     largest = max((values.max() for values in map(_fractions, members) if values.size), default=0.0)
     return next(end for end in (0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0) if largest <= 0.97 * end or end == 1.0)
+
+
+def _draw_bands(ax: "Axes", groups: SampleGroups) -> None:
+    from matplotlib.patches import Rectangle
+
+    for row, band in enumerate(groups.reference_bands()):
+        if band is not None:
+            place = (band[0], row - 0.5)
+            ax.add_patch(Rectangle(place, band[1] - band[0], 1.0, facecolor=_BAND, linewidth=0, zorder=0.5))
 
 
 def _draw_boxes(ax: "Axes", groups: SampleGroups) -> None:
@@ -201,6 +217,9 @@ def _draw_legend(ax: "Axes", entries: list[tuple[str, str, str]], groups: Sample
     scored = about["cells"] - about["unscored"]
     overall = style.percent(about["hits"] / scored) if scored else "no value"
     names = ["quartiles", "median", "mean (ranks the rows)", f"all scored cells ({overall})"]
+    if groups.comparison is not None and any(groups.reference_bands()):
+        shapes.append(Patch(facecolor=_BAND))
+        names.append(style.wrapped(f"quartiles of {groups.comparison.reference}", 30, lines=1))
     names += [style.wrapped(name, 26, lines=1) for name, _, _ in entries]
     legend = ax.legend(
         [*shapes, *studies],

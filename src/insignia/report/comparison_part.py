@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
-from insignia.report.forest_figures import forest_figure, p_value
+from insignia.report.forest_figures import forest_figure
 from insignia.report.parts import Bullets, Lead, Part, Picture, Table
-from insignia.report.style import count
+from insignia.report.style import count, p_value
 
 if TYPE_CHECKING:
     from insignia.atlas import Comparison

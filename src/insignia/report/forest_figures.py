@@ -7,7 +7,7 @@ import pandas as pd
 
 from insignia.core.errors import InputError
 from insignia.report import style
-from insignia.report.style import count
+from insignia.report.style import count, p_value
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from insignia.atlas import Comparison
 
-__all__ = ["forest_figure", "p_value"]
+__all__ = ["forest_figure"]
 
 _NAME_LETTERS: Final = 34
 _SIGNIFICANT, _OTHER, _UNTESTED = "#0072B2", style.INK, "#a6a6a6"
@@ -48,7 +48,8 @@ def forest_figure(
     rows = comparison.table.head(top or len(comparison.table))
     if not len(rows):
         raise InputError(f"There is no group but {comparison.reference!r}, so there is nothing to draw.")
-    ax = style.canvas(ax, figure, width=7.4, height=1.7 + 0.42 * len(rows))
+    pitch = 0.16 + 0.135 * max(_name(row).count("\n") + 1 for row in rows.to_dict("records"))
+    ax = style.canvas(ax, figure, width=7.4, height=1.7 + pitch * len(rows))
     limits = _limits(rows)
     ax.axvline(0, color=style.MUTED, linewidth=0.9)
     for place, row in enumerate(rows.to_dict("records")):
@@ -56,13 +57,6 @@ def forest_figure(
     _label(ax, comparison, rows, limits)
     style.use_fonts(ax)
     return style.figure_of(ax)
-
-
-def p_value(p: float) -> str:
-    """Say a p- or q-value with two digits: ``0.012``, ``3e-05``."""
-    if not np.isfinite(p):
-        return "-"
-    return f"{p:.2g}" if p >= 1e-4 else f"{p:.0e}"
 
 
 def _limits(rows: pd.DataFrame) -> tuple[float, float]:
@@ -83,9 +77,8 @@ def _draw_row(ax: "Axes", place: int, row: dict[Any, Any], alpha: float) -> None
     size = f"{count(row['donors'], 'donor')}, {count(row['studies'], 'study')}"
     if row["studies_with_both"] < row["studies"]:
         size += f" ({row['studies_with_both']} with both)"
-    names = row["group"] if row["stratum"] == "all" else f"{row['group']} · {row['stratum']}"
     ink = style.INK if row["testable"] else style.MUTED
-    style.row_label(ax, place, style.wrapped(names, _NAME_LETTERS, lines=2), size, color=ink)
+    style.row_label(ax, place, _name(row), size, color=ink)
     said = f"q = {p_value(row['q'])}" if row["testable"] else f"not testable (p ≥ {p_value(row['smallest_p'])})"
     ax.annotate(
         said,
@@ -99,6 +92,11 @@ def _draw_row(ax: "Axes", place: int, row: dict[Any, Any], alpha: float) -> None
         va="center",
         annotation_clip=False,
     )
+
+
+def _name(row: dict[Any, Any]) -> str:
+    names = row["group"] if row["stratum"] == "all" else f"{row['group']} · {row['stratum']}"
+    return style.wrapped(names, _NAME_LETTERS)
 
 
 def _label(ax: "Axes", comparison: "Comparison", rows: pd.DataFrame, limits: tuple[float, float]) -> None:

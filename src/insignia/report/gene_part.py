@@ -7,8 +7,8 @@ import pandas as pd
 from insignia.core import keys
 from insignia.report.attribution_figures import attribution_dots_figure
 from insignia.report.contribution_figures import contributions_figure
-from insignia.report.forest_figures import p_value
 from insignia.report.parts import Lead, Part, Picture, Table
+from insignia.report.style import p_value
 
 if TYPE_CHECKING:
     from insignia.atlas import Comparison, Hits

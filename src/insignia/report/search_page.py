@@ -86,7 +86,7 @@ def search_report(
     sections = [
         Section("Question", _question(result, hits, table, by)),
         Section("Answer", _answer(result, table, by, min_samples, comparison)),
-        Section("Samples by group", _figures(table, by, top, min_samples)),
+        Section("Samples by group", _figures(table, by, top, min_samples, comparison)),
         *_comparison(comparison, hits, max_rows, leave_out),
         Section("Groups", _groups(table, by, min_samples, max_rows)),
         Section("Samples", _samples(table, max_rows)),
@@ -142,19 +142,24 @@ def _comparison(comparison: "Comparison | None", hits: "Hits", max_rows: int, le
     return [section for section in sections if section.parts]
 
 
-def _figures(table: "SampleTable", by: str, top: int, min_samples: int) -> list[Part]:
+def _figures(table: "SampleTable", by: str, top: int, min_samples: int, comparison: "Comparison | None") -> list[Part]:
     from insignia.report.atlas_figures import samples_figure
     from insignia.report.strata_figures import strata_figure
 
     if not len(table):
         return ["There is nothing to draw: no row has enough scored cells."]
     unit = unit_of(table)
-    drawn = samples_figure(table, by=by, top=top, min_samples=min_samples)
+    compared = comparison if comparison is not None and comparison.by == by else None
+    drawn = samples_figure(table, by=by, top=top, min_samples=min_samples, comparison=compared)
     caption = (
         f"Each point is a {unit}: the share of its scored cells that are hits. Boxes span the quartiles, the line is "
         "the median, the diamond the mean, and the dashed line the share over all scored cells. Grey rows have fewer "
         f"than {min_samples} {unit}s and are not ranked."
     )
+    if compared is not None:
+        caption += (
+            f" The band spans the quartiles of {compared.reference}; q is that of the comparison of donors below."
+        )
     parts: list[Part] = [Picture(drawn, caption, f"Fraction of hits per {unit}, by {by}")]
     if table.stratum is not None:
         parts.append(

@@ -29,6 +29,7 @@ __all__ = [
     "figure_of",
     "new_figure",
     "open_frame",
+    "p_value",
     "percent",
     "plain",
     "row_label",
@@ -154,6 +155,13 @@ def percent(fraction: float) -> str:
     digits = 0 if fraction in (0, 1) or 0.1 <= fraction <= 0.995 else 1 if fraction >= 0.01 else 2
     # the space does not break, so that number and sign stay on one line
     return f"{100 * fraction:.{digits}f}\u00a0%"
+
+
+def p_value(p: float) -> str:
+    """Say a p- or q-value with two digits: ``0.012``, ``3e-05``."""
+    if not np.isfinite(p):
+        return "-"
+    return f"{p:.2g}" if p >= 1e-4 else f"{p:.0e}"
 
 
 def swarm(values: np.ndarray, *, span: float, width: float = 0.34) -> np.ndarray:

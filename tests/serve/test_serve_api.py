@@ -169,6 +169,44 @@ def test_cells_of_a_sample_are_those_of_the_atlas(client, atlas_path, table):
     assert "No cell of this search has study 'x'" in refused(client, 400, f"{A}/cells", **MS1, study="x", sample="y")
 
 
+def test_genes_that_matter_in_a_sample_and_in_its_cells(client, atlas_path, table):
+    sample = table.table.iloc[0]
+    chosen = {name: sample[name] for name in ("study", "sample", "tissue")}
+    where = " AND ".join(f"{name} = '{value}'" for name, value in chosen.items())
+    result = Atlas.open(atlas_path).search("MS1", where=f"cell_type = 'classical monocyte' AND {where}")
+    matrix, genes = result.cell_contributions()
+    best = pd.DataFrame(matrix.toarray(), columns=genes, index=result.metadata(["barcode"])["barcode"])
+    for row in ok(client, f"{A}/cells", **MS1, **chosen)["rows"]:
+        expected = best.loc[row["barcode"]].sort_values(ascending=False).iloc[:5]
+        assert best.loc[row["barcode"], row["top_genes"]].tolist() == pytest.approx(expected.tolist())
+    found = ok(client, f"{A}/sample_genes", **MS1, **chosen)["genes"]
+    everything = Atlas.open(atlas_path)
+    values, _, match = everything.gene_matrix(list(everything.genes.labels), where=result.where)
+    mean = pd.Series(values.toarray().mean(axis=0), index=np.array(match.query)[match.found]).sort_values(
+        ascending=False
+    )
+    assert [row["attribution"] for row in found] == pytest.approx(mean.iloc[:15].tolist(), rel=1e-4)
+    assert {row["gene"] for row in found if row["in_signature"]} == {row["gene"] for row in found} & set(
+        result.signature.genes
+    )
+
+
+def test_the_reverse_query_is_the_one_of_the_atlas(client, atlas_path):
+    sick = ["cell_type:classical monocyte", "disease:septic shock", "disease:Kawasaki disease"]
+    found = ok(client, f"{A}/reverse", filter=sick, than=[sick[0], "disease:normal"], min_cells=5)
+    where = "cell_type = 'classical monocyte' AND disease"
+    expected = Atlas.open(atlas_path).rank_programs(
+        f"{where} IN ('septic shock', 'Kawasaki disease')", reference=f"{where} = 'normal'", min_cells=5
+    )
+    assert [row["signature"] for row in found["programs"]] == expected.programs["signature"].tolist()
+    assert found["programs"][0]["signature"] == "MS1"
+    assert found["programs"][0]["shift"] == pytest.approx(expected.programs["shift"].iloc[0])
+    assert [row["gene"] for row in found["genes"]] == expected.genes["gene"].head(30).tolist()
+    rest = ok(client, f"{A}/reverse", filter=sick[0], min_cells=5)
+    assert rest["reference"].startswith("NOT (")
+    assert "Choose some cells" in refused(client, 400, f"{A}/reverse")
+
+
 def test_groups_are_compared_by_donor_as_on_the_command_line(client, table):
     found = ok(client, f"{A}/compare", **MS1, against="normal", test="meta")
     expected = table.compare("disease", reference="normal", test="meta").table

@@ -250,6 +250,16 @@ def test_groups_are_compared_and_a_second_signature_stands_beside(page):
     assert len(page.all("#two path.point")) > 10
 
 
+def test_the_reverse_is_asked_of_the_chosen_cells_and_searched_on(page):
+    page.open(f"{MS1}&filter=disease:septic+shock&filter=disease:Kawasaki+disease")
+    page.click("#reverse button")
+    page.until("return document.querySelectorAll('#reverse tbody tr').length > 0")
+    assert page.text("#reverse tbody tr button") == "MS1"
+    assert "reverse=normal" in page.driver.current_url
+    page.click("#reverse td + td ~ button, #reverse .pair > div:nth-child(2) button")
+    assert "hits for genes that stand out" in lead(page)
+
+
 def test_what_each_gene_adds_is_shown_by_group(page):
     page.open(f"{MS1}&group=COVID-19")
     assert page.one("#genes select").get_attribute("value") == "COVID-19"

@@ -12,6 +12,8 @@ __all__ = [
     "GeneSetList",
     "MatchReport",
     "Problem",
+    "ReverseAnswer",
+    "SampleGenes",
     "SamplePage",
     "SearchAnswer",
     "SignatureList",
@@ -288,6 +290,7 @@ class CellRow(BaseModel):
     cell_type: str
     score: float | None
     is_hit: bool
+    top_genes: list[str] = Field(description="Genes of the signature that add most to the score.")
 
 
 class CellPage(BaseModel):
@@ -300,6 +303,72 @@ class CellPage(BaseModel):
     rows: list[CellRow]
     page: int
     page_size: int
+
+
+class SampleGene(BaseModel):
+    """One gene over the cells of a sample."""
+
+    gene: str
+    attribution: float | None
+    detection: float | None
+    in_signature: bool
+
+
+class SampleGenes(BaseModel):
+    """Genes of the whole atlas with the highest mean attribution in the cells of a sample."""
+
+    study: str
+    sample: str
+    genes: list[SampleGene]
+
+
+class RankedProgram(BaseModel):
+    """How a program differs between the cells chosen and those they are compared with."""
+
+    signature: str
+    donors: int
+    reference_donors: int
+    studies: int
+    mean_score: float | None
+    reference_score: float | None
+    shift: float | None
+    effect: float | None
+    p: float | None
+    smallest_p: float | None
+    q: float | None
+    testable: bool
+
+
+class RankedGene(BaseModel):
+    """How a gene differs between the cells chosen and those they are compared with."""
+
+    gene: str
+    donors: int
+    reference_donors: int
+    mean_attribution: float | None
+    reference_attribution: float | None
+    detection: float | None
+    reference_detection: float | None
+    shift: float | None
+    effect: float | None
+    p: float | None
+    q: float | None
+    testable: bool
+
+
+class ReverseAnswer(BaseModel):
+    """Programs and genes that stand out in some cells."""
+
+    sentence: str
+    where: str
+    reference: str
+    is_paired: bool
+    test: str
+    alpha: float
+    programs: list[RankedProgram]
+    genes: list[RankedGene]
+    n_genes: int = Field(description="All genes that were ranked; `genes` holds the first.")
+    n_genes_left_out: int
 
 
 class SharedSample(BaseModel):

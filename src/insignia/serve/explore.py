@@ -2,19 +2,33 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
 
 from insignia.atlas import Hits, SampleTable, SearchResult
+from insignia.atlas.screens.gene_means import gene_means
 from insignia.core import keys
 from insignia.core.errors import InputError
 from insignia.serve.predicates import where_of
 from insignia.serve.question import Question, by_column, check_group
 from insignia.serve.shelf import OpenAtlas
 
-__all__ = ["Found", "HeatMap", "cells_of_sample", "find", "heat_map", "joined_samples"]
+if TYPE_CHECKING:
+    from insignia.atlas.search import Agg
+
+__all__ = [
+    "Found",
+    "HeatMap",
+    "best_genes",
+    "cells_of_sample",
+    "find",
+    "genes_of_sample",
+    "heat_map",
+    "joined_samples",
+    "rank_correlation",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +39,7 @@ class Found:
     result: SearchResult
     hits: Hits
     table: SampleTable
+    filters: Mapping[str, tuple[str, ...]]
 
     @property
     def nbytes(self) -> int:
@@ -54,15 +69,16 @@ def find(atlas: OpenAtlas, question: Question, *, max_genes: int) -> Found:
     """Search, call hits and count samples as `insignia search` does."""
     if question.within is not None:
         check_group(question.within, atlas.facets)
+    filters = question.by_column()
     result = atlas.atlas.search(
         question.to_signature(max_genes),
-        where=where_of(atlas, question.by_column()),
+        where=where_of(atlas, filters),
         agg=question.agg,
         min_coverage=question.min_coverage,
     )
     reference = where_of(atlas, by_column(question.reference))
     hits = result.call(question.rule, within=question.within, reference=reference, **question.rule_params())
-    return Found(atlas, result, hits, hits.by_sample(min_cells=question.min_cells))
+    return Found(atlas, result, hits, hits.by_sample(min_cells=question.min_cells), filters)
 
 
 def heat_map(found: Found, rows: str, columns: str) -> HeatMap:
@@ -117,6 +133,45 @@ def cells_of_sample(found: Found, sample: Mapping[str, str]) -> pd.DataFrame:
     text = found.atlas.snapshot.frame([keys.BARCODE, keys.CELL_TYPE], np.sort(rows))
     text = text.iloc[np.argsort(np.argsort(rows))].reset_index(drop=True).astype(str)
     return text.assign(score=found.result.scores[place], is_hit=found.hits.is_hit[place], row=rows)
+
+
+def best_genes(found: Found, sample: Mapping[str, str], rows: np.ndarray, *, top: int) -> list[list[str]]:
+    """Genes of the signature that add most to the score of each of some cells of a sample, the most first."""
+    filters = {**found.filters, **{column: (value,) for column, value in sample.items()}}
+    result = found.atlas.atlas.search(
+        found.result.signature,
+        where=where_of(found.atlas, filters),
+        agg=cast("Agg", found.result.agg),
+        min_coverage=found.result.min_coverage,
+    )
+    matrix, genes = result.cell_contributions()
+    assert result.rows is not None
+    chosen = matrix[np.searchsorted(result.rows, rows)].toarray()
+    order = np.argsort(-chosen, axis=1, kind="stable")[:, :top]
+    return [[genes[k] for k in best if values[k] > 0] for values, best in zip(chosen, order, strict=True)]
+
+
+def genes_of_sample(found: Found, sample: Mapping[str, str], *, top: int) -> pd.DataFrame:
+    """Genes of the whole atlas with the highest mean attribution in the searched cells of a sample.
+
+    Returns
+    -------
+    ``gene``, ``attribution``, ``detection`` and ``in_signature``, the highest first.
+    """
+    filters = {**found.filters, **{column: (value,) for column, value in sample.items()}}
+    means = gene_means(found.atlas.snapshot, by=[keys.STUDY, keys.SAMPLE], where=where_of(found.atlas, filters))
+    everything = np.arange(found.atlas.snapshot.manifest.genes.count)
+    attribution = means.means(everything)[0]
+    best = np.argsort(-np.nan_to_num(attribution, nan=-1.0), kind="stable")[:top]
+    match = found.result.match
+    return pd.DataFrame(
+        {
+            "gene": found.atlas.atlas.genes.labels[best].astype(str),
+            "attribution": attribution[best],
+            "detection": means.detection(best)[0],
+            "in_signature": np.isin(best, match.index[match.found]),
+        }
+    )
 
 
 def joined_samples(one: Found, other: Found) -> pd.DataFrame:

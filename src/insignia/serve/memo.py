@@ -61,6 +61,15 @@ class Memo(Generic[T]):
         mine.set_result(value)
         return value
 
+    def peek(self, key: Hashable) -> T | None:
+        """Return the value of a key if it is known."""
+        with self._lock:
+            if key not in self._kept:
+                return None
+            self._kept.move_to_end(key)
+            self.hits += 1
+            return self._kept[key][0]
+
     def _keep(self, key: Hashable, value: T) -> None:
         size = self._size(value)
         with self._lock:

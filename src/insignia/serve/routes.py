@@ -6,12 +6,13 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from insignia.core.errors import SignatureError
+from insignia.core.errors import FilterError, SignatureError
 from insignia.genes import pasted_file
 from insignia.serve import answers, views
-from insignia.serve.explore import cells_of_sample
+from insignia.serve.explore import cells_of_sample, genes_of_sample
+from insignia.serve.predicates import where_of
 from insignia.serve.problems import PROBLEMS
-from insignia.serve.question import Filters, Genes, Question
+from insignia.serve.question import Filters, Genes, Question, by_column
 from insignia.serve.shelf import OpenAtlas
 from insignia.serve.state import State, clock
 
@@ -62,6 +63,21 @@ class OneSample(Question):
     disease: str | None = Field(None, max_length=500)
     page: int = Field(1, ge=1, le=1_000_000)
     page_size: int = Field(20, ge=1, le=100)
+
+    def chosen(self) -> dict[str, str]:
+        """Columns that choose the sample, and their values."""
+        columns = ("study", "sample", "donor", "tissue", "disease")
+        return {name: getattr(self, name) for name in columns if getattr(self, name) is not None}
+
+
+class Reverse(Filters):
+    """Some cells, and what they are compared with."""
+
+    than: list[Annotated[str, Field(max_length=500)]] = Field(
+        [], max_length=300, description="Cells to compare with, written as filters are; none takes all other cells."
+    )
+    min_cells: int = Field(25, ge=1, le=1_000_000, description="Leave out samples with fewer such cells.")
+    top: int = Field(30, ge=1, le=500, description="Genes to list.")
 
 
 class Other(Question):
@@ -183,12 +199,36 @@ def routes(state: State) -> APIRouter:
 
         def make(found: OpenAtlas) -> answers.CellPage:
             searched = state.find(found, query)
-            chosen = {name: getattr(query, name) for name in ("study", "sample", "donor", "tissue", "disease")}
-            chosen = {name: value for name, value in chosen.items() if value is not None}
+            chosen = query.chosen()
             rows = cells_of_sample(searched, chosen)
-            return views.cell_page(rows, chosen, page=query.page, page_size=query.page_size)
+            return views.cell_page(searched, rows, chosen, page=query.page, page_size=query.page_size)
 
         return await state.answer(atlas, ("cells", _key(query)), make)
+
+    @router.get("/atlases/{atlas}/sample_genes", response_model=answers.SampleGenes)
+    async def sample_genes(atlas: AtlasName, query: Annotated[OneSample, Query()]) -> Response:
+        """Genes of the whole atlas with the highest mean attribution in the searched cells of a sample."""
+
+        def make(found: OpenAtlas) -> answers.SampleGenes:
+            searched, chosen = state.find(found, query), query.chosen()
+            return views.sample_genes(genes_of_sample(searched, chosen, top=15), chosen)
+
+        return await state.answer(atlas, ("sample_genes", _key(query)), make)
+
+    @router.get("/atlases/{atlas}/reverse", response_model=answers.ReverseAnswer)
+    async def reverse(atlas: AtlasName, query: Annotated[Reverse, Query()]) -> Response:
+        """Ask the reverse: which bundled programs and which genes stand out in the cells that pass the filters."""
+
+        def make(found: OpenAtlas) -> answers.ReverseAnswer:
+            where, reference = where_of(found, query.by_column()), where_of(found, by_column(query.than))
+            if where is None:
+                raise FilterError("Choose some cells by filters; what stands out in all cells cannot be asked.")
+            ranking = found.atlas.rank_programs(
+                where, reference=reference or f"NOT ({where})", min_cells=query.min_cells
+            )
+            return views.reverse_answer(ranking, top=query.top)
+
+        return await state.answer(atlas, ("reverse", _key(query)), make)
 
     @router.get("/atlases/{atlas}/two", response_model=answers.TwoSignatures)
     async def two(atlas: AtlasName, query: Annotated[Other, Query()]) -> Response:

@@ -64,9 +64,10 @@ def serve(atlases: Mapping[str, str | Path], options: ServeOptions | None = None
     """
     uvicorn = need("uvicorn", extra="serve", purpose=_PURPOSE)
     options = options or ServeOptions()
-    app = create_app(atlases, options)
     # every answer names the studies that were left out
     warnings.simplefilter("ignore", CoverageWarning)
+    app = create_app(atlases, options)
+    app.state.insignia.warm()
     uvicorn.run(
         app,
         host=options.host,

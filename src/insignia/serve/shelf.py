@@ -11,7 +11,6 @@ import pyarrow as pa
 
 from insignia.atlas import Atlas
 from insignia.atlas.layout import MANIFEST
-from insignia.atlas.manifest import Manifest
 from insignia.atlas.snapshot import Snapshot
 from insignia.core import keys
 from insignia.core.errors import InputError, UnknownName
@@ -103,6 +102,12 @@ class Shelf:
         """Names of the atlases, in the order given."""
         return list(self._paths)
 
+    def current(self, name: str) -> OpenAtlas | None:
+        """Return the version that is open, if it is the newest; `None` where it has to be opened first."""
+        with self._lock:
+            stamp, found = self._open.get(name, ((), None))
+        return found if found is not None and stamp == _stamp(self._paths[name]) else None
+
     def hide(self, text: str) -> str:
         """Put the names of atlases where a text has their folders."""
         for name, path in self._paths.items():
@@ -127,7 +132,8 @@ class Shelf:
             stamp = _stamp(path)
             if name in self._open and self._open[name][0] == stamp:
                 return self._open[name][1]
-            snapshot = _open(path)
+            opened = Snapshot.open(path)
+            snapshot = WarmSnapshot(path, opened.manifest, opened.hold)
             found = self._open.get(name)
             if found is None or found[1].version != snapshot.manifest.sha256():
                 self._open[name] = (stamp, OpenAtlas(name, snapshot))
@@ -156,10 +162,6 @@ def names_of(paths: list[Path]) -> dict[str, Path]:
             )
         found[name] = Path(path)
     return found
-
-
-def _open(path: Path) -> WarmSnapshot:
-    return WarmSnapshot(path, Manifest.read(path))
 
 
 def _stamp(path: Path) -> tuple[int, ...]:

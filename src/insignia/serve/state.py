@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from typing import TypeVar
@@ -9,11 +10,13 @@ from typing import TypeVar
 from fastapi import Response
 from pydantic import BaseModel
 
+from insignia.core.errors import InsigniaError
 from insignia.serve.explore import Found, find
 from insignia.serve.memo import Memo
 from insignia.serve.options import ServeOptions
 from insignia.serve.question import Question
 from insignia.serve.shelf import OpenAtlas, Shelf
+from insignia.serve.views import search_answer
 from insignia.serve.work import Work
 
 __all__ = ["State"]
@@ -50,12 +53,25 @@ class State:
         make
             Makes the answer from the version of the atlas that is current when the query starts.
         """
-        body = await self.work.run(lambda: self._body(self.shelf.get(name), key, make))
+        current = self.shelf.current(name)
+        # what is known needs no worker, so that it does not wait behind what is not
+        body = None if current is None else self._bodies.peek((name, current.version, key))
+        if body is None:
+            body = await self.work.run(lambda: self._body(self.shelf.get(name), key, make))
         return Response(body, media_type="application/json")
 
     def _body(self, atlas: OpenAtlas, key: tuple[object, ...], make: Callable[[OpenAtlas], BaseModel]) -> bytes:
         whole = (atlas.name, atlas.version, key)
         return self._bodies.get(whole, lambda: make(atlas).model_dump_json().encode("utf-8", "replace"))
+
+    def warm(self) -> None:
+        """Read the metadata and load what the first search needs, so that the first user does not wait for it."""
+        for name in self.shelf.names:
+            atlas = self.shelf.get(name)
+            if atlas.facets and atlas.completions and len(atlas.atlas):
+                question = Question.model_validate({"genes": atlas.completions[0][1], "min_coverage": 0})
+                with suppress(InsigniaError):
+                    search_answer(self.find(atlas, question), question, max_points=1, seconds=0)
 
     def about(self) -> dict[str, object]:
         """How the caches are doing."""

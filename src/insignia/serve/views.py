@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 
 from insignia.atlas import Comparison, Contributions
+from insignia.atlas.screens.ranking import ProgramRanking
 from insignia.core import keys
 from insignia.genes import GeneMatch, Signature, bundled, paste_of, signature
 from insignia.report import answer, verdict
 from insignia.report.answers import cautions, warnings_of
 from insignia.serve import answers as a
-from insignia.serve.explore import Found, heat_map, joined_samples, rank_correlation
+from insignia.serve.explore import Found, best_genes, heat_map, joined_samples, rank_correlation
 from insignia.serve.predicates import facet_counts, mask
 from insignia.serve.question import Question
 from insignia.serve.shelf import OpenAtlas
@@ -28,6 +29,8 @@ __all__ = [
     "facets",
     "gene_sets",
     "match_report",
+    "reverse_answer",
+    "sample_genes",
     "sample_page",
     "sample_rows",
     "search_answer",
@@ -200,11 +203,13 @@ def contribution_table(parts: Contributions, group: str | None) -> a.Contributio
     )
 
 
-def cell_page(cells: pd.DataFrame, sample: Mapping[str, str], *, page: int, page_size: int) -> a.CellPage:
+def cell_page(found: Found, cells: pd.DataFrame, sample: Mapping[str, str], *, page: int, page_size: int) -> a.CellPage:
     """One page of the cells of a sample."""
     first = (page - 1) * page_size
     shown = cells.iloc[first : first + page_size]
-    rows = _plain(shown[["barcode", "cell_type", "score", "is_hit"]])
+    best = best_genes(found, sample, shown["row"].to_numpy(), top=5)
+    shown = shown.assign(top_genes=pd.Series(best, index=shown.index))
+    rows = _plain(shown[["barcode", "cell_type", "score", "is_hit", "top_genes"]])
     return a.CellPage(
         study=sample[keys.STUDY],
         sample=sample[keys.SAMPLE],
@@ -213,6 +218,30 @@ def cell_page(cells: pd.DataFrame, sample: Mapping[str, str], *, page: int, page
         rows=[a.CellRow(**row) for row in rows],
         page=page,
         page_size=page_size,
+    )
+
+
+def sample_genes(genes: pd.DataFrame, sample: Mapping[str, str]) -> a.SampleGenes:
+    """List the genes that matter most in a sample."""
+    rows = [a.SampleGene(**row) for row in _plain(genes)]
+    return a.SampleGenes(study=sample[keys.STUDY], sample=sample[keys.SAMPLE], genes=rows)
+
+
+def reverse_answer(ranking: ProgramRanking, *, top: int) -> a.ReverseAnswer:
+    """Say which programs and genes stand out."""
+    programs = [name for name in a.RankedProgram.model_fields if name in ranking.programs]
+    genes = [name for name in a.RankedGene.model_fields if name in ranking.genes]
+    return a.ReverseAnswer(
+        sentence=ranking.sentence(),
+        where=ranking.where,
+        reference=ranking.reference,
+        is_paired=ranking.is_paired,
+        test=ranking.test,
+        alpha=ranking.alpha,
+        programs=[a.RankedProgram(**row) for row in _plain(ranking.programs[programs])],
+        genes=[a.RankedGene(**row) for row in _plain(ranking.genes[genes].head(top))],
+        n_genes=len(ranking.genes),
+        n_genes_left_out=ranking.n_genes_left_out,
     )
 
 

@@ -6,6 +6,7 @@ import { openSample } from "./drill.js";
 import { drawChips, drawFacets } from "./facets.js";
 import { drawContributions, drawMatch } from "./genes-panel.js";
 import { drawHeatMap } from "./heat-map.js";
+import { drawReverse, drawReverseControls, references } from "./reverse.js";
 import { drawSamples } from "./samples-figure.js";
 import { SearchBox } from "./search-box.js";
 import { drawSettings } from "./settings.js";
@@ -53,6 +54,7 @@ async function draw(before) {
     if (isNew || changed(before, "group")) parts.push(contributions());
     if (isNew || changed(before, "against", "test", "compare")) parts.push(compare());
     if (isNew || changed(before, "other", "other_genes")) parts.push(two());
+    if (isNew || changed(before, "reverse")) parts.push(reverse());
     if (isNew || [...view.params.keys(), ...(before?.params.keys() ?? [])].some((name) => name.startsWith("s."))) parts.push(openSample(view, go, problem));
   } else {
     byId("found").hidden = true;
@@ -191,6 +193,29 @@ const two = () => part(body("two"), async () => {
   try {
     const found = await get("two", path("two", view.question({ other: view.get("other"), other_genes: view.get("other_genes") })));
     if (found) drawTwo(node, controls, found, pick);
+  } catch (error) {
+    fill(node, controls, h("p", { class: "note" }, error.message));
+  }
+});
+
+const reverse = () => part(body("reverse"), async () => {
+  const node = body("reverse");
+  if (!view.filters.length) {
+    fill(node, h("p", {}, "Choose some cells by filters or in the heat map; then ask which programs and genes stand out in them."));
+    return;
+  }
+  const controls = drawReverseControls(view, go);
+  if (!view.get("reverse")) {
+    fill(node, controls);
+    return;
+  }
+  fill(node, controls, h("p", { class: "waiting" }, "Reading all genes of these cells…"));
+  const query = view.only("filter", "min_cells");
+  const [, , than] = references(view).find(([value]) => value === view.get("reverse")) ?? references(view)[0];
+  for (const text of than) query.append("than", text);
+  try {
+    const found = await get("reverse", path("reverse", query));
+    if (found) drawReverse(node, controls, found, (asked) => go(view.with({ ...asked, page: null, group: null, reverse: null })));
   } catch (error) {
     fill(node, controls, h("p", { class: "note" }, error.message));
   }

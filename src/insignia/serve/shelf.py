@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -44,6 +45,26 @@ class WarmSnapshot(Snapshot):
             known = {name: self._columns[name] for name in columns if name in self._columns}
         table = pa.table(known)
         return table if rows is None or rows.size == table.num_rows else table.take(pa.array(rows))
+
+    @cached_property
+    def _categories(self) -> dict[str, pd.Series]:
+        return {}
+
+    def frame(self, columns: list[str] | None = None, rows: np.ndarray | None = None) -> pd.DataFrame:
+        """Read metadata as pandas; see `Snapshot.frame`."""
+        if columns is None:
+            return super().frame(columns, rows)
+        table = self.metadata(columns)
+        return pd.DataFrame({name: self._values(name, table.column(name), rows) for name in table.column_names})
+
+    def _values(self, name: str, column: pa.ChunkedArray, rows: np.ndarray | None) -> Any:
+        """Values of a column, text with few values as categories that were sorted once."""
+        if not pa.types.is_dictionary(column.type):
+            return (column if rows is None else column.take(pa.array(rows))).to_pandas().array
+        if name not in self._categories:
+            self._categories[name] = super().frame([name])[name]
+        whole = self._categories[name]
+        return whole.array if rows is None else whole.take(rows).cat.remove_unused_categories().array
 
 
 class OpenAtlas:

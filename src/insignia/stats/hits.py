@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 import numpy as np
+import pandas as pd
 
 from insignia.core.errors import InputError
 from insignia.core.registry import Registry
@@ -101,7 +102,7 @@ def held_out_rate(
     """
     scored = ~np.isnan(scores)
     scores = np.asarray(scores, dtype=np.float64)[scored]
-    fold = np.unique(np.asarray(groups)[scored], return_inverse=True)[1] % folds
+    fold = pd.factorize(np.asarray(groups)[scored], sort=True)[0] % folds
     parts = np.unique(fold)
     if parts.size < 2:
         return float("nan")

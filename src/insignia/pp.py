@@ -6,12 +6,12 @@ from pathlib import Path
 
 from anndata import AnnData
 
-from insignia.data import Expression, InputSpace
+from insignia.data import Expression, InputSpace, pseudobulk
 from insignia.data import standardise_obs as standard_table
 from insignia.genes import GeneMatch
 from insignia.models import Encoder, align, as_encoder
 
-__all__ = ["CheckReport", "check", "standardise_obs"]
+__all__ = ["CheckReport", "check", "pseudobulk", "standardise_obs"]
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from insignia.data import AttributionRecord, MetadataMap, metadata_map
 from insignia.genes import GeneMatch, GeneVocabulary, Signature
 
 if TYPE_CHECKING:
+    from anndata import AnnData
     from scipy.sparse import csr_matrix
 
     from insignia.atlas.calls import Hits
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from insignia.atlas.cutoffs import Cutoffs
     from insignia.atlas.frozen import FrozenCutoffs
     from insignia.atlas.screens.keep import RegroupReport
+    from insignia.atlas.screens.pseudobulk import Genes
     from insignia.atlas.screens.ranking import ProgramRanking
     from insignia.atlas.screens.screen import Screen
     from insignia.atlas.screens.signature_list import Signatures
@@ -429,6 +431,45 @@ class Atlas:
         from insignia.atlas.screens.run import run_screen
 
         return run_screen(self._snapshot, signatures, where=where, columns=columns, agg=agg, min_coverage=min_coverage)
+
+    def pseudobulk(
+        self,
+        by: Sequence[str] | None = None,
+        *,
+        where: str | None = None,
+        min_cells: int = 1,
+        genes: "Genes" = "shared",
+    ) -> "AnnData":
+        """Give the mean attributions of groups of cells as AnnData, groups x genes.
+
+        Parameters
+        ----------
+        by
+            Metadata columns that form groups; `None` takes study, donor and cell type.
+        where
+            As for `search`.
+        min_cells
+            Groups with fewer cells are left out.
+        genes
+            ``"shared"`` keeps the genes that all of the groups measured; ``"all"`` also those that some did, with NaN,
+            never 0, where a group did not.
+
+        Returns
+        -------
+        Means in `X`, sparse float32; in `obs` the columns, further ones that are constant within all groups, and
+        ``psbulk_cells``; the share of cells with any in ``layers["psbulk_props"]``. These are attributions, not
+        counts: they suit decoupler's scores, and not DESeq2, for which `insignia.pp.pseudobulk` adds up counts.
+
+        Raises
+        ------
+        MissingMetadata
+            The atlas has no such column.
+        InputError
+            No group has enough cells, or the groups share no measured gene.
+        """
+        from insignia.atlas.screens.pseudobulk import atlas_pseudobulk
+
+        return atlas_pseudobulk(self._snapshot, by=by, where=where, min_cells=min_cells, genes=genes)
 
     def regroup(
         self, columns: Sequence[str] | None = None, *, where: str | None = None, progress: bool | None = None

@@ -16,6 +16,7 @@ from insignia.data.metadata import standardise_obs
 from insignia.data.metadata_map import MetadataMap, bundled_maps, metadata_map
 from insignia.data.perturbation import PerturbationData
 from insignia.data.planted import Planted, simulate_planted
+from insignia.data.pseudobulk import pseudobulk
 from insignia.data.readers import read, write_h5ad
 from insignia.data.screen import SimulatedScreen, simulate_screen
 from insignia.data.screen_file import screen_to_anndata, write_screen
@@ -81,6 +82,7 @@ __all__ = [
     "known_sections_each",
     "leave_one_out",
     "metadata_map",
+    "pseudobulk",
     "read",
     "read_census",
     "read_screen",

@@ -39,6 +39,11 @@ class GeneMeans:
         counted: np.ndarray = self.panels @ self.measured[:, genes].astype(np.float64)
         return counted
 
+    def take(self, rows: np.ndarray) -> "GeneMeans":
+        """Keep some groups, by their rows."""
+        groups = self.groups.iloc[rows].reset_index(drop=True)
+        return GeneMeans(groups, self.sums[rows], self.detected[rows], self.panels[rows], self.measured)
+
     def means(self, genes: np.ndarray) -> np.ndarray:
         """Mean attribution over the cells that measured a gene, (groups, genes); NaN where none did."""
         return _over(self.sums, genes, self.cells(genes))

@@ -5,7 +5,20 @@ from typing import Annotated
 import typer
 
 from insignia import __version__
-from insignia.cli import atlas, attribute, compare, demo, model, perturb, search, serve, slurm, spatial
+from insignia.cli import (
+    atlas,
+    atlas_groups,
+    attribute,
+    compare,
+    demo,
+    model,
+    perturb,
+    screen,
+    search,
+    serve,
+    slurm,
+    spatial,
+)
 from insignia.cli.output import friendly_errors
 
 __all__ = ["app", "run"]
@@ -20,6 +33,8 @@ app = typer.Typer(
 )
 app.add_typer(model.app, name="model")
 app.add_typer(atlas.app, name="atlas")
+atlas.app.command("pseudobulk")(atlas_groups.pseudobulk)
+atlas.app.command("regroup")(atlas_groups.regroup)
 app.add_typer(spatial.app, name="spatial")
 app.add_typer(perturb.app, name="perturb")
 app.command("attribute")(attribute.attribute)
@@ -27,6 +42,8 @@ app.command("slurm")(slurm.slurm)
 app.command("score")(attribute.score)
 app.command("compare")(compare.compare)
 app.command("search")(search.search)
+app.command("screen")(screen.screen)
+app.command("programs")(screen.programs)
 app.command("serve")(serve.serve)
 app.command("export-page")(serve.export_page)
 app.command("demo")(demo.demo)

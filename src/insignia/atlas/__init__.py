@@ -1,11 +1,13 @@
 """Atlases: attributed cells of many studies, searched for signatures, with hits counted by sample."""
 
 from insignia.atlas.add_report import AddReport
+from insignia.atlas.calibration import Calibration
 from insignia.atlas.calls import Hits
 from insignia.atlas.cell_filters import CellFilters, FilterStep
 from insignia.atlas.change_report import ChangeReport
 from insignia.atlas.comparison import Comparison
-from insignia.atlas.cutoffs import Calibration, Cutoffs, Stratum
+from insignia.atlas.cutoffs import Cutoffs
+from insignia.atlas.population import Stratum
 from insignia.atlas.result import SearchResult, StudyCoverage
 from insignia.atlas.samples import SampleTable
 from insignia.atlas.screens.comparison import ScreenComparison

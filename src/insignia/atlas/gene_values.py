@@ -9,7 +9,7 @@ from insignia.atlas.screens.pieces import Pieces, piece_sums
 from insignia.atlas.segment import Segment
 from insignia.atlas.snapshot import Snapshot
 
-__all__ = ["gene_values", "stored_share"]
+__all__ = ["gene_values", "segments_of", "stored_share"]
 
 _DENSE = 4_000_000
 """Values that are held densely at a time."""
@@ -34,7 +34,7 @@ def stored_share(snapshot: Snapshot, rows: np.ndarray) -> tuple[np.ndarray, np.n
     n_genes = snapshot.manifest.genes.count
     values, cells = np.zeros(n_genes), np.zeros(n_genes)
     measured = []
-    for segment, here in _segments(snapshot, rows):
+    for segment, here in segments_of(snapshot, rows):
         values += segment.offsets[:, -1] - segment.offsets[:, 0]
         sizes = np.array([part.stop - part.start for part in segment.ranges])
         cells += sizes @ segment.measured
@@ -61,7 +61,7 @@ def gene_values(snapshot: Snapshot, positions: np.ndarray, rows: np.ndarray) -> 
     gene that a study did not measure is 0.
     """
     blocks, n_read = [], 0
-    for segment, here in _segments(snapshot, rows):
+    for segment, here in segments_of(snapshot, rows):
         codes = np.full(segment.n_cells, -1, dtype=np.int64)
         codes[here] = np.arange(here.size)
         # one piece a cell: the sum over it is its value
@@ -78,7 +78,7 @@ def gene_values(snapshot: Snapshot, positions: np.ndarray, rows: np.ndarray) -> 
     return sparse.vstack(blocks, format="csr"), n_read
 
 
-def _segments(snapshot: Snapshot, rows: np.ndarray) -> Iterator[tuple[Segment, np.ndarray]]:
+def segments_of(snapshot: Snapshot, rows: np.ndarray) -> Iterator[tuple[Segment, np.ndarray]]:
     """Segments that hold some rows, with the rows counted from the start of each."""
     for entry, first in zip(snapshot.manifest.segments, snapshot.first_rows.tolist(), strict=False):
         low, high = np.searchsorted(rows, [first, first + entry.cells])

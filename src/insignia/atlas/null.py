@@ -14,9 +14,9 @@ import pandas as pd
 from scipy.sparse import csr_matrix
 
 from insignia.atlas.gene_values import gene_values, stored_share
+from insignia.atlas.population import labels_of
 from insignia.atlas.screens.divisors import SignatureMatrix
-from insignia.core import keys
-from insignia.core.errors import InputError, MissingMetadata
+from insignia.core.errors import InputError
 from insignia.genes import normaliser
 from insignia.stats import closest_in_mean, draw_sets, monte_carlo, nearest_in_detection
 
@@ -141,7 +141,8 @@ def null_scores(
     """Compare the scores of some cells with those of random sets; see `SearchResult.null`."""
     began = time.perf_counter()
     rng = np.random.default_rng(options.rng)
-    labels = _labels(result, within)
+    labels = np.array("all" if within is None else labels_of(result, within), dtype=object)
+    labels = np.broadcast_to(labels, len(result))
     places = _sampled(result, labels, options, rng, chosen)
     rows = places if result.rows is None else result.rows[places]
     snapshot = result.snapshot
@@ -198,15 +199,6 @@ def _covers(measured: np.ndarray, gene: int) -> np.ndarray:
     """Which genes are measured in every range in which this one is."""
     covers: np.ndarray = measured[measured[:, gene]].all(axis=0)
     return covers
-
-
-def _labels(result: "SearchResult", within: str | None) -> np.ndarray:
-    if within is None:
-        return np.full(len(result), "all", dtype=object)
-    if within not in result.snapshot.columns:
-        raise MissingMetadata(f"The atlas has no column {within!r}. It has {', '.join(result.snapshot.columns)}.")
-    labels = result.metadata([within])[within].astype(object)
-    return labels.where(labels.notna(), keys.UNKNOWN).astype(str).to_numpy(dtype=object)
 
 
 def _sampled(

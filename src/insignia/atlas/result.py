@@ -234,6 +234,61 @@ class SearchResult:
 
         return null_scores(self, NullOptions(n_sets, n_cells, pool, rng), within=within)
 
+    def top_cells(self, n: int = 50, *, per_sample: int | None = None, n_genes: int = 0) -> pd.DataFrame:
+        """List the cells with the highest scores.
+
+        Parameters
+        ----------
+        per_sample
+            Most cells of one sample, so that no sample fills the list; `None` sets no bound.
+        n_genes
+            Name this many of each cell's genes with the largest attributions, in a column ``top_genes``.
+
+        Returns
+        -------
+        One row a cell, the highest first: ``row`` of the atlas, ``score``, the metadata.
+        """
+        from insignia.atlas.drill_down import top_cells
+
+        return top_cells(self, n, per_sample=per_sample, n_genes=n_genes)
+
+    def cells_of(self, study: str, sample: str, *, n_genes: int = 10) -> pd.DataFrame:
+        """List the searched cells of one sample, the highest score first, as `top_cells` does.
+
+        Raises
+        ------
+        InputError
+            No searched cell belongs to this sample of this study.
+        """
+        from insignia.atlas.drill_down import cells_of
+
+        return cells_of(self, study, sample, n_genes=n_genes)
+
+    def depth_dependence(
+        self, columns: Sequence[str] | None = None, *, within: Sequence[str] = (keys.CELL_TYPE,)
+    ) -> pd.DataFrame:
+        """Say how much scores go with the depth of cells: a rank correlation within each group of cells.
+
+        Parameters
+        ----------
+        columns
+            Numbers that describe depth; `None` takes detected genes and counts, where the atlas keeps them.
+        within
+            Metadata columns whose values form the groups, e.g. ``["cell_type", "study"]``.
+
+        Returns
+        -------
+        One row a column and group of at least 20 cells: ``column``, ``group``, ``cells``, ``spearman``.
+
+        Raises
+        ------
+        MissingMetadata
+            The atlas has no such column.
+        """
+        from insignia.atlas.dependence import depth_dependence
+
+        return depth_dependence(self, columns, within=within)
+
     def to_obs(
         self,
         adata: AnnData,

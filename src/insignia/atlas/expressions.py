@@ -27,7 +27,7 @@ EXPRESSION_CONFIG: Final = {
 }
 """Configuration of a connection that parses and runs expressions; it is locked once the connection stands."""
 
-_LONGEST: Final = 1_000_000
+_LONGEST: Final = 200_000
 _DEEPEST: Final = 200
 _CLASSES: Final = "BETWEEN CASE CAST COLLATE COLUMN_REF COMPARISON CONJUNCTION CONSTANT FUNCTION OPERATOR"
 _TYPE: Final = "TYPE"
@@ -89,7 +89,10 @@ def _where_clause(connection: "duckdb.DuckDBPyConnection", text: str) -> Any:
     if not isinstance(text, str) or not text.strip():
         raise _Refused("It is empty.")
     if len(text) > _LONGEST:
-        raise _Refused(f"It is {len(text):,} characters long; {_LONGEST:,} is the most.")
+        raise _Refused(
+            f"It is {len(text):,} characters long; {_LONGEST:,} is the most. Name a column that "
+            "the cells share instead of each cell."
+        )
     if "\0" in text:
         raise _Refused("It holds a NUL character.")
     found, (clause,) = _template(connection, text)

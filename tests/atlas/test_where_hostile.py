@@ -121,7 +121,6 @@ HOSTILE = [
     "study = chr(83) || '1'",
     "age = ALL([1])",
     "age % 0 = 1",
-    "age::TINYINT * 1000 > 3",
     "barcode ~ '('",
     "U&'x' = study",
     "diseases",

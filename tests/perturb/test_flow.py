@@ -1,5 +1,6 @@
 """The flow: exact nulls, sets without order, couplings, trust, and that it finds what was planted."""
 
+from dataclasses import replace
 from itertools import permutations
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import torch
 from scipy.integrate import solve_ivp
 
+from insignia.core import keys
 from insignia.core.errors import InputError
 from insignia.data import Condition, read_screen, simulate_screen
 from insignia.data.perturbation_splits import stratum, unseen_genes_split
@@ -230,6 +232,22 @@ def test_a_flow_without_weight_shapes_no_cells(screen):
     expected = np.maximum(source + fitted.effect(pair, "context1").delta, 0)
     assert plain == pytest.approx(expected, abs=1e-5)
     assert np.abs(shaped - plain).max() > 1e-3
+
+
+def test_a_gene_perturbed_in_another_way_is_unseen_to_the_flow(screen):
+    """Activation tells nothing for sure of repression: the weight of unseen genes holds, in mean and in cells."""
+    activated = tuple(Condition.of(one.genes, kind="CRISPRa") for one in screen.data.conditions)
+    data = replace(screen.data, conditions=activated)
+    fitted = predictors["flow"](**SMALL, n_folds=0).fit(data, priors=screen.priors, show_progress=False)
+    fitted.trust = Trust(flow_unseen=0.25, flow_seen=0.75)
+    gene, other = screen.truth.targets[:2]
+    for kind, weight in (("CRISPRa", 0.75), ("CRISPRi", 0.25)):
+        assert fitted.effect(Condition.of([gene], kind=kind), "context1").facts[keys.SHRINKAGE] == weight
+    known = fitted._known.effect(Condition.of([other], kind="CRISPRa"), "context1").delta
+    mixed = Condition((*Condition.of([gene], kind="CRISPRi").perturbations, *Condition.of([other], kind="CRISPRa")
+                       .perturbations))  # fmt: skip
+    fitted.trust = Trust(mean_unseen=0.0, flow_unseen=0.0)
+    np.testing.assert_allclose(fitted.effect(mixed, "context1").delta, known)
 
 
 def test_trust_mixes_as_it_says():

@@ -7,6 +7,7 @@ from insignia.data import Condition, GeneEmbedding, GenePriors, Split, read_scre
 from insignia.data.perturbation_splits import single_folds
 from insignia.perturb import Scoreboard, benchmark, match_priors, predictors, read_priors
 from insignia.perturb.effects import group_effects
+from insignia.perturb.evaluation import BASELINES
 
 PAIRS = [Condition.of(pair) for pair in (("KLF1", "MAP2K6"), ("MAP2K3", "SLC38A2"), ("MAPK1", "TGFBR2"))]
 STRONG = [Condition.of([gene]) for gene in ("IFNGR1", "IFNGR2", "JAK2", "IRF1", "STAT2")]
@@ -55,6 +56,10 @@ def test_with_controls_of_their_own_the_weak_pair_falls_and_that_is_the_default(
     weak = np.mean([one["MAP2K3+SLC38A2"] for one in found])
     assert weak < 0.708 - 0.3
     assert np.mean([one["KLF1+MAP2K6"] for one in found]) > 0.8
+    assert set(board.rows.query("role == 'baseline' and status != 'none'")["method"]) == {
+        name for name in BASELINES if not predictors[name].needs_embedding
+    }
+    assert {"half against half", "half, shrunk to the mean"} == set(board.rows.query("role == 'ceiling'")["method"])
     no_change = board.rows.query("method == 'control' and role == 'baseline'")
     assert no_change["pearson_delta"].isna().all()
     assert no_change["l2"].notna().all()
@@ -84,18 +89,22 @@ def test_gene_sets_tell_of_strong_targets_that_were_left_out(replicates, priors)
         )
 
     rng = np.random.default_rng(0)
-    shuffled = [agreement(vectors[rng.permutation(len(genes))]) for _ in range(20)]
+    shuffled = [agreement(vectors[rng.permutation(len(genes))]) for _ in range(50)]
     assert agreement(vectors) > np.percentile(shuffled, 95)
 
 
-@pytest.mark.full
 def test_over_all_targets_no_change_is_the_nearest_answer(replicates, priors):
-    whole = replicates[1]
+    whole, ridge = replicates[1], {"ridge": predictors["ridge_embedding"]()}
     boards = [
-        benchmark(whole, fold, methods=(), priors=priors, learn_from=replicates[0], seeds=(0,), show_progress=False)
+        benchmark(
+            whole, fold, methods=ridge, priors=priors, learn_from=replicates[0], seeds=(0,), shuffled=0,
+            show_progress=False,
+        )
         for fold in single_folds(whole, 20, rng=0)
-    ]
-    table = Scoreboard.join(boards).summary(["l2"]).loc[("unseen single", "baseline"), "l2"]
+    ]  # fmt: skip
+    board = Scoreboard.join(boards)
+    assert "the baseline control" in str(board).splitlines()[-1]
+    table = board.summary(["l2"]).loc["unseen single"].loc["baseline"]["l2"]
     answered = table.dropna()
     assert answered.idxmin() == "control", answered.round(3).to_dict()
     assert answered["control"] == pytest.approx(0.908, abs=0.02)

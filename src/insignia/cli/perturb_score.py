@@ -89,17 +89,19 @@ def benchmark(
     """Fit methods and all baselines on the training side of a split, and score them on its test side."""
     from insignia import perturb
     from insignia.data import read_splits
+    from insignia.perturb.contract import make_predictor
 
     if seeds < 1:
         raise InputError(f"--seeds must be at least 1; found {seeds}.")
     data = shared.open_screen(screen, control, layout, context, where, genes)
     known, _ = shared.open_priors(data, priors, embedding, gene_sets, string_links, string_info)
     options = shared.parse_options(option)
+    names = method or ["flow"]
     boards = [
         perturb.benchmark(
             data,
             one,
-            methods=_methods(method or ["flow"], options),
+            methods={name: make_predictor(name, options) for name in names},
             priors=known,
             seeds=tuple(range(seed, seed + seeds)),
             show_progress=False if as_json else None,
@@ -110,17 +112,3 @@ def benchmark(
     if output is not None:
         board.write(output)
     emit(board.record(), as_json=as_json, text=str(board))
-
-
-def _methods(names: list[str], options: dict[str, Any]) -> dict[str, Any]:
-    """Make the predictors; options are for all of them."""
-    from insignia.perturb import predictors
-
-    made = {}
-    for name in names:
-        make: Any = predictors[name]
-        try:
-            made[name] = make(**options)
-        except TypeError as error:
-            raise InputError(f"{name} cannot be made with --option {', '.join(options)}: {error}.") from error
-    return made

@@ -11,11 +11,11 @@ from insignia.data.perturbation import PerturbationData
 from insignia.data.perturbation_splits import held_groups, stratum
 from insignia.data.splits import Split
 from insignia.genes import GeneVocabulary, match_genes
+from insignia.perturb.evaluation.yardstick import MANY_CONTROLS
 
 __all__ = ["ScreenSummary", "check"]
 
 _FEW_CELLS = 20
-_MANY_CONTROLS = 1000
 _SHOWN = 6
 
 
@@ -141,10 +141,10 @@ def _warnings(
     if few:
         said.append(f"{len(few)} conditions have fewer than {_FEW_CELLS} cells: {', '.join(few[:_SHOWN])}.")
     contexts = {where for one, where in sizes if not one.is_control}
-    scarce = [where for where in sorted(contexts) if sizes[Condition(), where] < _MANY_CONTROLS]
+    scarce = [where for where in sorted(contexts) if sizes.get((Condition(), where), 0) < MANY_CONTROLS]
     if scarce:
         said.append(
-            f"{len(scarce)} contexts have fewer than {_MANY_CONTROLS:,} controls ({', '.join(scarce[:_SHOWN])}): a "
+            f"{len(scarce)} contexts have fewer than {MANY_CONTROLS:,} controls ({', '.join(scarce[:_SHOWN])}): a "
             "benchmark keeps half of them aside as reference, since truth and prediction that share few controls agree "
             "through their noise."
         )

@@ -1,18 +1,19 @@
 """What a predictor must do: learn from a screen, and say what cells become after a perturbation."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from insignia.core.errors import InputError
 from insignia.core.registry import Registry
 from insignia.data.condition import Condition
 from insignia.data.gene_priors import GenePriors
 from insignia.data.perturbation import PerturbationData
 
-__all__ = ["Effect", "Predictor", "predictors"]
+__all__ = ["Effect", "Predictor", "make_predictor", "predictors"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,3 +112,21 @@ class Predictor(ABC):
 
 
 predictors: Registry[Callable[[], Predictor]] = Registry("predictor", entry_point="insignia.predictors")
+
+
+def make_predictor(name: str, options: Mapping[str, Any]) -> Predictor:
+    """Make a registered predictor.
+
+    Raises
+    ------
+    UnknownName
+        There is no such predictor.
+    InputError
+        It does not take the options.
+    """
+    make: Any = predictors[name]
+    try:
+        made: Predictor = make(**options)
+    except TypeError as error:
+        raise InputError(f"{name} cannot be made with the options {', '.join(options)}: {error}.") from error
+    return made

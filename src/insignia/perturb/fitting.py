@@ -5,13 +5,12 @@ from typing import Any, Final
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from insignia.core.errors import InputError
 from insignia.data.condition import Condition
 from insignia.data.gene_priors import GenePriors
 from insignia.data.perturbation import PerturbationData
 from insignia.data.perturbation_splits import check_leaks, held_groups, training_cells, unit_of
 from insignia.data.splits import Split
-from insignia.perturb.contract import Predictor, predictors
+from insignia.perturb.contract import make_predictor
 from insignia.perturb.evaluation.yardstick import divide_controls
 from insignia.perturb.model import ControlCells, PerturbationModel
 
@@ -57,11 +56,7 @@ def fit(
     InputError
         Options or priors are not what the predictor needs, or nothing is left to learn from.
     """
-    make: Any = predictors[method]
-    try:
-        predictor: Predictor = make(**options)
-    except TypeError as error:
-        raise InputError(f"{method} cannot be made with the options {', '.join(options)}: {error}.") from error
+    predictor = make_predictor(method, options)
     train = data
     aside: tuple[str, ...] = ()
     if split is not None:

@@ -69,10 +69,6 @@ class TokenTable:
         """Length of a gene's vector."""
         return 0 if self.vectors is None else self.vectors.size
 
-    def is_seen(self, condition: Condition) -> bool:
-        """Whether all its genes were perturbed in training."""
-        return set(condition.genes) <= set(self.genes)
-
     def tokens(self, conditions: Sequence[Condition]) -> Tokens:
         """Make a batch; the slots of a condition are in the order of its genes, which is alphabetical."""
         slots = max((len(one.genes) for one in conditions), default=1) or 1

@@ -105,7 +105,7 @@ class Flow(Predictor):
 
     def _facts(self, condition: Condition) -> dict[str, float]:
         """How far the condition lies from what was trained, and the weight of the flow beside the plain answer."""
-        vectors, is_seen = self._table.vectors, self._table.is_seen(condition)
+        vectors, is_seen = self._table.vectors, all(map(self._known.knows, condition.perturbations))
         weight = self.trust.flow_seen if is_seen else self.trust.flow_unseen
         return {
             keys.SHRINKAGE: weight,
@@ -149,7 +149,7 @@ class Flow(Predictor):
                 if self._table.vectors is None or self._table.vectors.missing(condition):
                     continue
                 raw = flow.shift(condition, context, self._controls[context], n_steps=self.options.solver_steps)
-                answer, n_unseen = _seen_part(known, condition, context, flow.table)
+                answer, n_unseen = _seen_part(known, condition, context)
                 measured = self._effects.of(condition, context)
                 assert measured is not None
                 found.append(LeftOut(answer, known.effects.mean, raw.mean(axis=0), measured, n_unseen))
@@ -163,7 +163,7 @@ class Flow(Predictor):
         return member.mean_shift(condition, context, self._controls[context], n_steps=self.options.solver_steps)
 
     def _mix(self, condition: Condition, context: str, raw: np.ndarray) -> np.ndarray:
-        known, n_unseen = _seen_part(self._known, condition, context, self._table)
+        known, n_unseen = _seen_part(self._known, condition, context)
         return self.trust.combine(known, self._effects.mean, raw, n_unseen=n_unseen)
 
     def _without_vector(self, condition: Condition) -> list[str]:
@@ -185,14 +185,10 @@ def _refuse(table: TokenTable, condition: Condition, unseen: list[str]) -> None:
     )
 
 
-def _seen_part(known: RidgeOneHot, condition: Condition, context: str, table: TokenTable) -> tuple[np.ndarray, int]:
-    """Additive answer for the genes that were perturbed in training, and how many others there are."""
-    seen = tuple(part for part in condition.perturbations if part.gene in table.genes)
-    answer = known.effect(Condition(seen), context)
-    n_unseen = len(condition.perturbations) - len(seen)
-    if answer.status != "ok":
-        return np.zeros(len(answer.delta)), len(condition.perturbations)
-    return answer.delta, n_unseen
+def _seen_part(known: RidgeOneHot, condition: Condition, context: str) -> tuple[np.ndarray, int]:
+    """Additive answer for what was perturbed in the same way in training, and how many perturbations were not."""
+    seen = tuple(part for part in condition.perturbations if known.knows(part))
+    return known.effect(Condition(seen), context).delta, len(condition.perturbations) - len(seen)
 
 
 def _token_table(data: PerturbationData, priors: GenePriors | None) -> TokenTable:

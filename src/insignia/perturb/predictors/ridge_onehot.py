@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from insignia.data.condition import Condition
+from insignia.data.condition import Condition, GenePerturbation
 from insignia.data.gene_priors import GenePriors
 from insignia.perturb.contract import Effect, predictors
 from insignia.perturb.predictors.ridge import FeatureRidge
@@ -24,10 +24,14 @@ class RidgeOneHot(FeatureRidge):
         """Doses at the places of the perturbed genes."""
         row = np.zeros(len(self._places))
         for part in condition.perturbations:
-            if (part.kind, part.gene) not in self._places:
+            if not self.knows(part):
                 return None
             row[self._places[part.kind, part.gene]] = part.dose
         return row
+
+    def knows(self, part: GenePerturbation) -> bool:
+        """Whether the gene was perturbed in the same way in training, at whatever dose."""
+        return (part.kind, part.gene) in self._places
 
     def without_features(self, condition: Condition) -> Effect:
         """Give no answer."""

@@ -30,10 +30,10 @@ from insignia.data.perturbation_splits import combo_split, training_cells
 from insignia.perturb import ExternalPredictions, PerturbationModel, evaluate, fit, read_predictions
 from insignia.perturb.evaluation.yardstick import divide_controls
 
-SIZE = {"n_genes": 128, "n_programs": 8, "n_perturbations": 24, "n_doubles": 30, "cells_per_condition": 60}
+SIZE = {"n_genes": 100, "n_programs": 8, "n_perturbations": 20, "n_doubles": 24, "cells_per_condition": 40}
 QUICK_SIZE = {"n_genes": 60, "n_programs": 6, "n_perturbations": 12, "n_doubles": 14, "cells_per_condition": 30}
-CONTROLS = 400
-EFFORT = {"gears": {"epochs": 10}, "cellflow": {"iterations": 4000}}
+CONTROLS = 300
+EFFORT = {"gears": {"epochs": 5}, "cellflow": {"iterations": 2000}}
 QUICK_EFFORT = {"gears": {"epochs": 1}, "cellflow": {"iterations": 100}}
 
 GEARS = """

@@ -100,6 +100,11 @@ class Attributed:
             yield matrix
 
     def _to_model(self, values: Any) -> sparse.csr_matrix:
+        if np.array_equal(self.index, np.arange(len(self.measured))):
+            # all genes in the order of the model: nothing to move
+            matrix = sparse.csr_matrix(values, dtype=np.float32)
+            matrix.sum_duplicates()
+            return matrix
         places = self.index[values.indices]
         known = places >= 0
         ends = np.concatenate([[0], np.cumsum(known)])[values.indptr]

@@ -28,6 +28,7 @@ from insignia.core.errors import (
     InsigniaWarning,
     MissingDependency,
 )
+from insignia.core.executors import run_tasks
 from insignia.data import read
 from insignia.models.scimilarity import SCimilarityDecoder, save_scimilarity
 from insignia.workflows import (
@@ -39,7 +40,6 @@ from insignia.workflows import (
     parse_shard,
     shard_run,
 )
-from insignia.workflows.executors import run_tasks
 from insignia.workflows.shard_plan import ShardPlan
 
 N_CELLS = 101
@@ -402,7 +402,7 @@ def test_an_address_is_enough_and_only_what_is_missing_is_done(source, saved, ex
 
 
 def test_no_scheduler_and_no_dask_are_told(source, saved, tmp_path, monkeypatch):
-    monkeypatch.setattr("insignia.workflows.executors._CONNECT", "1s")
+    monkeypatch.setattr("insignia.core.executors._CONNECT", "1s")
     with pytest.raises(InputError, match=r"No dask scheduler answers at 'tcp://127\.0\.0\.1:1'"):
         attribute_shards(source, saved, tmp_path / "parts", n_shards=2, executor="tcp://127.0.0.1:1", **QUIET)
     monkeypatch.setitem(sys.modules, "distributed", None)

@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from insignia.atlas.layout import BLOCK, n_blocks
+from insignia.atlas.scan_task import ScanTask
 from insignia.atlas.segment import PanelRange
 from insignia.atlas.snapshot import Snapshot
+from insignia.core.executors import run_tasks
 from insignia.core.settings import num_threads
 
 __all__ = ["Scan", "scan"]
@@ -52,8 +54,10 @@ class Scan:
         return wanted
 
 
-def scan(snapshot: Snapshot, positions: np.ndarray, weights: np.ndarray, rows: np.ndarray | None) -> list[Scan]:
-    """Add up weight x value of some genes, threads working on a block of cells each.
+def scan(
+    snapshot: Snapshot, positions: np.ndarray, weights: np.ndarray, rows: np.ndarray | None, *, executor: object = 1
+) -> list[Scan]:
+    """Add up weight x value of some genes, threads working on a block of cells each, or workers on a segment each.
 
     Parameters
     ----------
@@ -61,6 +65,8 @@ def scan(snapshot: Snapshot, positions: np.ndarray, weights: np.ndarray, rows: n
         Genes by their position in the gene table, int64, and their weights, float32.
     rows
         Rows of the atlas that are wanted, ascending; `None` stands for all.
+    executor
+        Where segments are scanned; as for `insignia.core.executors.run_tasks`. The sums are the same to the bit.
 
     Returns
     -------
@@ -72,6 +78,9 @@ def scan(snapshot: Snapshot, positions: np.ndarray, weights: np.ndarray, rows: n
         A segment is not what the manifest says.
     """
     scans = list(_needed(snapshot, rows))
+    if executor != 1:
+        _scan_elsewhere(snapshot, positions, weights, scans, executor)
+        return scans
     tasks = [(part, block) for part in scans for block in part.blocks]
 
     def work(task: tuple[Scan, int]) -> None:
@@ -86,6 +95,22 @@ def scan(snapshot: Snapshot, positions: np.ndarray, weights: np.ndarray, rows: n
             for _ in pool.map(work, tasks):
                 pass
     return scans
+
+
+def _scan_elsewhere(
+    snapshot: Snapshot, positions: np.ndarray, weights: np.ndarray, scans: list[Scan], executor: object
+) -> None:
+    entry_of = {entry.id: entry for entry in snapshot.manifest.segments}
+    task = ScanTask(
+        snapshot.path.resolve(),
+        snapshot.manifest.genes.count,
+        positions,
+        weights,
+        tuple(entry_of[part.name] for part in scans),
+        tuple(part.blocks for part in scans),
+    )
+    for number, sums, ranges, measured in run_tasks(task, range(len(scans)), executor=executor):
+        scans[number].sums, scans[number].ranges, scans[number].measured = sums, ranges, measured
 
 
 def _needed(snapshot: Snapshot, rows: np.ndarray | None) -> list[Scan]:

@@ -56,6 +56,7 @@ def search(
     agg: Agg,
     min_coverage: float,
     filters: CellFilters | None = None,
+    executor: object = 1,
 ) -> SearchResult:
     """Score a signature in the cells of an atlas; see `Atlas.search`."""
     if not 0 <= min_coverage <= 1:
@@ -64,7 +65,7 @@ def search(
     match = wanted.match(snapshot.genes)
     query = _query(wanted, match, agg, min_coverage)
     rows, steps = apply_filters(snapshot, None if where is None else select(snapshot, where), filters)
-    scans = scan(snapshot, query.positions, query.weights, rows)
+    scans = scan(snapshot, query.positions, query.weights, rows, executor=executor)
     scores = np.empty(snapshot.manifest.cells if rows is None else rows.size, dtype=np.float32)
     coverage, spans = _divide(query, scans, scores)
     _report(coverage, wanted, min_coverage)

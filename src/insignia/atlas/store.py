@@ -351,6 +351,7 @@ class Atlas:
         agg: "Agg" = "mean",
         min_coverage: float = 0.5,
         filters: "CellFilters | None" = None,
+        executor: object = 1,
     ) -> SearchResult:
         """Score a signature in every cell, or in those that `where` chooses.
 
@@ -371,6 +372,11 @@ class Atlas:
             Quality and in-vivo rules with names, e.g. ``CellFilters(min_genes=500, in_vivo=True)``; the result says
             how many cells each dropped.
 
+        executor
+            Where segments are read: 1 for the threads of this process, a number of processes, the address of a dask
+            scheduler, or a `distributed.Client`, whose workers must see the atlas under the same path. The scores
+            are the same to the bit.
+
         Raises
         ------
         SignatureError
@@ -388,7 +394,15 @@ class Atlas:
         """
         from insignia.atlas.search import search
 
-        return search(self._snapshot, signature, where=where, agg=agg, min_coverage=min_coverage, filters=filters)
+        return search(
+            self._snapshot,
+            signature,
+            where=where,
+            agg=agg,
+            min_coverage=min_coverage,
+            filters=filters,
+            executor=executor,
+        )
 
     def screen(
         self,

@@ -11,10 +11,10 @@ import pandas as pd
 from insignia.attribution import AttributeOptions, methods
 from insignia.attribution.runner import GAP_LIMIT
 from insignia.core.errors import CompletenessWarning, FileFormatError, InputError
+from insignia.core.executors import run_tasks
 from insignia.core.progress import progress
 from insignia.data import InputSpace
 from insignia.models import Encoder
-from insignia.workflows.executors import run_tasks
 from insignia.workflows.shard_plan import ShardPlan
 from insignia.workflows.shard_run import ShardPart, ShardRun, remove_drafts, work
 

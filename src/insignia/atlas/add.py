@@ -7,12 +7,14 @@ from pathlib import Path
 
 from insignia.atlas.add_report import AddReport
 from insignia.atlas.commit import Change, changing
+from insignia.atlas.embeddings import check_width, plan_embedding, write_embedding
 from insignia.atlas.layout import MAX_CELLS_PER_SEGMENT, check_encoding
 from insignia.atlas.manifest import Ingest, Manifest, SegmentEntry, StudyRange
 from insignia.atlas.plan import Plan, plan_addition
 from insignia.atlas.rewrite import drop_studies
 from insignia.atlas.snapshot import Snapshot
 from insignia.atlas.sources import Source
+from insignia.atlas.spread import spread_segments
 from insignia.atlas.writer import SegmentWriter, block_starts, count_genes, write_values
 from insignia.core.files import sha256_array
 from insignia.core.progress import progress
@@ -31,7 +33,9 @@ def add_sources(
     mapping: MetadataMap | None = None,
     max_cells_per_segment: int = MAX_CELLS_PER_SEGMENT,
     encoding: str | None = None,
+    embedding: str | None = None,
     replaces: bool = False,
+    executor: object = 1,
     show: bool | None = None,
 ) -> tuple[Snapshot, AddReport]:
     """Write the sources as new segments beside the old ones, then replace the manifest.
@@ -51,8 +55,11 @@ def add_sources(
             mapping=mapping,
             replaces=replaces,
         )
+        if embedding is not None:
+            plan = plan_embedding(plan, embedding)
+            check_width(Snapshot(path, manifest), plan.width)
         replaced = tuple(name for name in plan.studies if name in manifest.studies)
-        ingest, entries = write_segments(change, plan, encoding=encoding, show=show)
+        ingest, entries = write_segments(change, plan, encoding=encoding, executor=executor, show=show)
         kept = drop_studies(change, replaced, show=show) if replaced else manifest
         snapshot = change.commit(_grown(kept, plan, ingest, entries))
     cells = snapshot.manifest.study_cells()
@@ -70,10 +77,13 @@ def add_sources(
 
 
 def write_segments(
-    change: Change, plan: Plan, *, encoding: str | None, show: bool | None
+    change: Change, plan: Plan, *, encoding: str | None, executor: object = 1, show: bool | None
 ) -> tuple[str, list[SegmentEntry]]:
     """Write the segments of a plan; return the name of the addition, and their entries of the manifest."""
     manifest = change.manifest
+    encoding = manifest.encoding if encoding is None else check_encoding(encoding)
+    if executor != 1:
+        return spread_segments(change, plan, encoding=encoding, executor=executor, show=show)
     with progress("adding cells", 2 * plan.n_cells, show=show) as advance:
         counts = count_genes(plan, manifest.genes.count, advance)
         ingest = f"{manifest.version + 1:04d}-{sha256_array(counts)[:8]}"
@@ -84,12 +94,13 @@ def write_segments(
                 folder,
                 part,
                 counts[first[k] : first[k + 1]],
-                encoding=manifest.encoding if encoding is None else check_encoding(encoding),
+                encoding=encoding,
             )
             for k, (folder, part) in enumerate(zip(folders, plan.segments, strict=True))
         ]
         write_values(plan, writers, advance)
-        return ingest, [writer.finish(ingest=ingest, origins=plan.origins) for writer in writers]
+        per_cell = write_embedding(plan, folders)
+        return ingest, [writer.finish(ingest=ingest, origins=plan.origins, per_cell=per_cell) for writer in writers]
 
 
 def _grown(manifest: Manifest, plan: Plan, ingest: str, entries: Sequence[SegmentEntry]) -> Manifest:

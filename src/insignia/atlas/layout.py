@@ -31,6 +31,9 @@ ENTRIES: Final = "entries.npy"
 OFFSETS: Final = "offsets.npy"
 MEASURED: Final = "measured.npy"
 OBS: Final = "obs.parquet"
+EMBEDDING: Final = "embedding.npy"
+"""Kept on request: embeddings, float16 (cells, latent)."""
+
 FAST: Final = "fast"
 COMPACT: Final = "compact"
 VALUE_FILES: Final = {FAST: (CELLS, VALUES), COMPACT: (ENTRIES,)}

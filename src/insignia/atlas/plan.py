@@ -38,7 +38,8 @@ class Plan:
     """Where every cell of every source goes.
 
     `places` holds, for each source, the row in the addition of each of its cells. Rows are sorted by study, and
-    within a study by the genes that were measured, in the order in which they are first met.
+    within a study by the genes that were measured, in the order in which they are first met. `embedding` is the key of
+    the embeddings that are kept, which have `width` dimensions.
     """
 
     sources: tuple[Source, ...]
@@ -47,6 +48,8 @@ class Plan:
     studies: tuple[str, ...]
     columns: Mapping[str, str]
     origins: tuple[dict[str, Any], ...]
+    embedding: str | None = None
+    width: int = 0
 
     @property
     def n_cells(self) -> int:

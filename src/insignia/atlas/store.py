@@ -21,6 +21,7 @@ from insignia.data import AttributionRecord, MetadataMap, metadata_map
 from insignia.genes import GeneMatch, GeneVocabulary, Signature
 
 if TYPE_CHECKING:
+    import numpy as np
     from anndata import AnnData
     from scipy.sparse import csr_matrix
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from insignia.atlas.cell_filters import CellFilters
     from insignia.atlas.cutoffs import Cutoffs
     from insignia.atlas.frozen import FrozenCutoffs
+    from insignia.atlas.neighbours import Neighbours
     from insignia.atlas.screens.keep import RegroupReport
     from insignia.atlas.screens.pseudobulk import Genes
     from insignia.atlas.screens.ranking import ProgramRanking
@@ -170,7 +172,9 @@ class Atlas:
         key: str = keys.ATTRIBUTION,
         max_cells_per_segment: int = MAX_CELLS_PER_SEGMENT,
         encoding: str | None = None,
+        embedding: str | None = None,
         replaces: bool = False,
+        executor: object = 1,
         progress: bool | None = None,
     ) -> AddReport:
         """Add studies; everything is checked first, and a failure leaves the atlas as it was.
@@ -195,6 +199,13 @@ class Atlas:
             How these values are stored; `None` stores them as the atlas was created to.
         replaces
             Studies that the atlas has already give way to these; see `replace`.
+        embedding
+            Key of `obsm` with embeddings of the cells by the atlas's model, which `insignia.tl.embed` writes under
+            ``"X_" + model.name``, to be kept as float16 beside the values; `None` keeps none.
+        executor
+            Where segments are written: 1 for this process, a number of processes, the address of a dask scheduler, or
+            a `distributed.Client`, whose workers must see the atlas and the files under the same paths. The files are
+            the same to the byte.
         progress
             `None` shows a bar on a terminal.
 
@@ -226,6 +237,8 @@ class Atlas:
             mapping=metadata_map(mapping),
             max_cells_per_segment=max_cells_per_segment,
             encoding=encoding,
+            embedding=embedding,
+            executor=executor,
             replaces=replaces,
             show=progress,
         )
@@ -572,6 +585,77 @@ class Atlas:
             paired=paired,
             alpha=alpha,
         )
+
+    def embedding(self, where: str | None = None) -> "np.ndarray":
+        """Read the embeddings that `add` kept, float32 (cells, latent), in the order of `obs(where)`.
+
+        Raises
+        ------
+        MissingMetadata
+            Some of the cells have none.
+        """
+        from insignia.atlas.embeddings import read_embedding
+
+        return read_embedding(self._snapshot, self._rows(where))
+
+    def centroid(self, where: str | None = None) -> "np.ndarray":
+        """Average the embeddings of some cells, each cell counting alike: float32 (latent,).
+
+        With `insignia.attribution.Centroid`, or two of them with `insignia.attribution.Contrast`, it is a target of
+        attribution, without running the model again on the cells of the atlas.
+
+        Raises
+        ------
+        MissingMetadata
+            Some of the cells have no embedding.
+        """
+        from insignia.atlas.embeddings import centroid
+
+        return centroid(self._snapshot, self._rows(where))
+
+    def contrast(self, towards: str, against: str) -> "np.ndarray":
+        """Subtract the centroid of one choice of cells from that of another: what leads from these to those."""
+        difference: np.ndarray = self.centroid(towards) - self.centroid(against)
+        return difference
+
+    def neighbours(self, queries: "np.ndarray", k: int = 15, *, where: str | None = None) -> "Neighbours":
+        """Find the cells nearest to each query by the cosine of embeddings, exactly, in bounded memory.
+
+        Parameters
+        ----------
+        queries
+            Embeddings by the atlas's model, (queries, latent) or one vector: of new cells, of cells of an atlas
+            (`embedding`), or a centroid.
+        k
+            How many for each.
+        where
+            Cells that are searched.
+
+        Raises
+        ------
+        AtlasMismatch
+            The queries have another number of dimensions.
+        InputError
+            A query is not finite or zero, or there are fewer than `k` cells.
+        MissingMetadata
+            Some of the cells have no embedding.
+        """
+        from insignia.atlas.neighbours import nearest
+
+        return nearest(self._snapshot, queries, k, self._rows(where))
+
+    def embedded(self, where: str | None = None) -> "AnnData":
+        """Give some cells as AnnData with metadata and ``obsm["X_" + model]``, for `scanpy.pp.neighbors` and UMAP."""
+        from anndata import AnnData
+
+        obs = self.obs(where)
+        obs.index = obs[keys.STUDY].astype(str) + "/" + obs[keys.BARCODE].astype(str)
+        return AnnData(obs=obs.rename_axis(None), obsm={f"X_{self.record.model}": self.embedding(where)})
+
+    def _rows(self, where: str | None) -> "np.ndarray | None":
+        from insignia.atlas.filters import select
+
+        return None if where is None else select(self._snapshot, where)
 
     def gene_matrix(
         self, genes: Sequence[str] | Signature, *, where: str | None = None

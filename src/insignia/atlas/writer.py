@@ -29,7 +29,7 @@ def block_starts(plan: Plan) -> np.ndarray:
 
 
 def count_genes(plan: Plan, n_genes: int, advance: Advance) -> np.ndarray:
-    """First pass: count the values of every (block, gene) over all segments, int64.
+    """First pass: count the values of every (block, gene) over all segments, int64; rows of none are passed over.
 
     Raises
     ------
@@ -39,7 +39,9 @@ def count_genes(plan: Plan, n_genes: int, advance: Advance) -> np.ndarray:
     first = block_starts(plan)
     counts = np.zeros((first[-1], n_genes), dtype=np.int64)
     starts = np.array([part.start for part in plan.segments])
-    for name, rows, places in _row_blocks(plan):
+    for name, read, placed in _row_blocks(plan):
+        here = (placed >= starts[0]) & (placed < plan.segments[-1].stop)
+        rows, places = (read, placed) if here.all() else (read[here], placed[here])
         segment = np.searchsorted(starts, places, side="right") - 1
         blocks = first[segment] + (places - starts[segment]) // layout.BLOCK
         if not kernels.count_values(rows.indptr, rows.indices, rows.data, blocks, counts):
@@ -47,7 +49,7 @@ def count_genes(plan: Plan, n_genes: int, advance: Advance) -> np.ndarray:
                 f"{name} holds an attribution that is NaN, infinite or beyond {layout.MAX_VALUE:,.0f}; rows of "
                 f"absolute attributions add up to {keys.SCALE:,.0f}. Attribute the cells again."
             )
-        advance(places.size)
+        advance(placed.size)
     return counts
 
 
@@ -117,8 +119,10 @@ class SegmentWriter:
         if not kernels.scatter_values(matrix.indptr, matrix.indices, matrix.data, rows, self._cursor, cells, halves):
             raise _changed(name)
 
-    def finish(self, *, ingest: str, origins: tuple[dict[str, Any], ...]) -> SegmentEntry:
-        """Write what remains, and return the entry of the manifest."""
+    def finish(
+        self, *, ingest: str, origins: tuple[dict[str, Any], ...], per_cell: tuple[str, ...] = ()
+    ) -> SegmentEntry:
+        """Write what remains, and return the entry of the manifest; `per_cell` names files that are there already."""
         if not np.array_equal(self._cursor[:-1], self._offsets[:, 1:-1].T) or not np.array_equal(
             self._cursor[-1], self._offsets[:, -1]
         ):
@@ -131,7 +135,7 @@ class SegmentWriter:
         del self._cells, self._values
         plan, origin = self._plan, {"ingest": ingest, "sources": list(origins)}
         content = SegmentContent(
-            _arrow(plan.obs), plan.ranges, plan.measured, self._offsets, self._encoding, origin=origin
+            _arrow(plan.obs), plan.ranges, plan.measured, self._offsets, self._encoding, origin, per_cell
         )
         return finish_segment(self._folder, content)
 

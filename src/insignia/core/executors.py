@@ -15,6 +15,7 @@ from insignia.core.settings import num_threads
 
 __all__ = ["run_tasks"]
 
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _RETRIES: Final = 2
@@ -24,15 +25,15 @@ _AGAIN: Final = (
 )
 
 
-def run_tasks(task: Callable[[int], Result], numbers: Sequence[int], *, executor: object = 1) -> Iterator[Result]:
-    """Call `task` with each number and yield the results as they come.
+def run_tasks(task: Callable[[Item], Result], items: Sequence[Item], *, executor: object = 1) -> Iterator[Result]:
+    """Call `task` with each item and yield the results as they come.
 
     Parameters
     ----------
     task
         What is done; for other processes it must be importable there.
-    numbers
-        What it is called with, one at a time.
+    items
+        What it is called with, one at a time; sent to the other process as well.
     executor
         A number of processes of this machine, 1 for this one; the address of a dask scheduler; or a
         `distributed.Client`.
@@ -47,23 +48,23 @@ def run_tasks(task: Callable[[int], Result], numbers: Sequence[int], *, executor
         A scheduler is named and dask.distributed is not installed.
     """
     if isinstance(executor, str):
-        return _on_scheduler(task, numbers, executor)
+        return _on_scheduler(task, items, executor)
     if isinstance(executor, int) and not isinstance(executor, bool) and executor >= 1:
-        return map(task, numbers) if executor == 1 else _in_processes(task, numbers, executor)
+        return map(task, items) if executor == 1 else _in_processes(task, items, executor)
     if hasattr(executor, "submit") and hasattr(executor, "scheduler"):
-        return _on_client(task, numbers, executor)
+        return _on_client(task, items, executor)
     raise InputError(
         "executor takes a number of processes from 1, the address of a dask scheduler (tcp://host:8786) or a "
         f"distributed.Client; found {executor!r}."
     )
 
 
-def _in_processes(task: Callable[[int], Result], numbers: Sequence[int], n_processes: int) -> Iterator[Result]:
+def _in_processes(task: Callable[[Item], Result], items: Sequence[Item], n_processes: int) -> Iterator[Result]:
     # a forked child would inherit locks of torch's threads
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(n_processes, max(1, len(numbers))), mp_context=context) as pool:
+    with ProcessPoolExecutor(min(n_processes, max(1, len(items))), mp_context=context) as pool:
         with _threads_shared_by(n_processes):
-            futures = [pool.submit(task, number) for number in numbers]
+            futures = [pool.submit(task, item) for item in items]
         try:
             for future in as_completed(futures):
                 yield future.result()
@@ -87,7 +88,7 @@ def _threads_shared_by(n_processes: int) -> Iterator[None]:
         del os.environ[name]
 
 
-def _on_scheduler(task: Callable[[int], Result], numbers: Sequence[int], address: str) -> Iterator[Result]:
+def _on_scheduler(task: Callable[[Item], Result], items: Sequence[Item], address: str) -> Iterator[Result]:
     distributed = need("distributed", extra="cluster", purpose="A dask scheduler")
     try:
         client = distributed.Client(address, timeout=_CONNECT, set_as_default=False)
@@ -97,16 +98,16 @@ def _on_scheduler(task: Callable[[int], Result], numbers: Sequence[int], address
             "`dask scheduler` prints it."
         ) from error
     with client:
-        yield from _on_client(task, numbers, client)
+        yield from _on_client(task, items, client)
 
 
-def _on_client(task: Callable[[int], Result], numbers: Sequence[int], client: Any) -> Iterator[Result]:
+def _on_client(task: Callable[[Item], Result], items: Sequence[Item], client: Any) -> Iterator[Result]:
     distributed = need("distributed", extra="cluster", purpose="A dask client")
     token = uuid.uuid4().hex
     # a task of a worker that dies goes to another one by itself; retries are for what a task raises
     futures = [
-        client.submit(task, number, key=f"insignia-{number}-{token}", pure=False, retries=_RETRIES)
-        for number in numbers
+        client.submit(task, item, key=f"insignia-{number}-{token}", pure=False, retries=_RETRIES)
+        for number, item in enumerate(items)
     ]
     try:
         for future in distributed.as_completed(futures, loop=client.loop):

@@ -1,6 +1,6 @@
 """Attributed cells, read block by block in the gene order of the model."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -36,6 +36,8 @@ class Attributed:
         (genes of the model,) whether the data measured the gene.
     obs
         Metadata of the cells, with the completeness gap and the row sum before scaling.
+    obsm
+        Further arrays with one row a cell, such as embeddings.
     """
 
     record: AttributionRecord
@@ -43,6 +45,7 @@ class Attributed:
     measured: np.ndarray
     obs: pd.DataFrame
     _rows: MatrixRows = field(repr=False)
+    obsm: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @classmethod
     def from_adata(cls, adata: AnnData, *, key: str = keys.ATTRIBUTION, n_genes: int) -> "Attributed":
@@ -75,7 +78,7 @@ class Attributed:
         measured = np.zeros(n_genes, dtype=bool)
         measured[index[index >= 0]] = True
         record = AttributionRecord.from_dict(adata.uns[key])
-        return cls(record, index, measured, adata.obs, MatrixRows.from_adata(adata, key))
+        return cls(record, index, measured, adata.obs, MatrixRows.from_adata(adata, key), adata.obsm)
 
     @property
     def n_cells(self) -> int:

@@ -15,11 +15,23 @@ distributed = pytest.importorskip("distributed", reason="the extra 'cluster' is 
 WEIGHTS = {"GENE3": 1.0, "GENE8": -0.5, "GENE17": 2.0}
 
 
+def make_cluster(n_workers, **options):
+    """Workers in threads of this process."""
+    return distributed.LocalCluster(
+        n_workers=n_workers,
+        threads_per_worker=1,
+        processes=False,
+        dashboard_address="127.0.0.1:0",
+        scheduler_kwargs={"dashboard": False},
+        silence_logs=60,
+        **options,
+    )
+
+
 @pytest.fixture(scope="module")
 def client():
-    """Two workers in threads of this process."""
-    options = {"n_workers": 2, "threads_per_worker": 1, "processes": False, "dashboard_address": None}
-    with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster, set_as_default=False) as client:
+    """Two workers."""
+    with make_cluster(2) as cluster, distributed.Client(cluster, set_as_default=False) as client:
         yield client
 
 
@@ -71,7 +83,7 @@ def test_workers_find_the_same_scores(tmp_path, client, sources, where):
 
 def test_an_address_is_as_good_as_a_client(tmp_path, client, sources):
     atlas = make(tmp_path / "a", sources)
-    with distributed.LocalCluster(n_workers=1, processes=False, dashboard_address=None, protocol="tcp") as cluster:
+    with make_cluster(1, protocol="tcp", host="127.0.0.1") as cluster:
         there = atlas.search(WEIGHTS, executor=cluster.scheduler_address)
     np.testing.assert_array_equal(atlas.search(WEIGHTS).scores, there.scores)
 

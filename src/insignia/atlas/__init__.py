@@ -16,6 +16,7 @@ from insignia.atlas.screens.contributions import Contributions
 from insignia.atlas.screens.ranking import ProgramRanking
 from insignia.atlas.screens.screen import Screen
 from insignia.atlas.store import Atlas
+from insignia.atlas.verify_report import VerifyReport
 
 __all__ = [
     "AddReport",
@@ -36,4 +37,5 @@ __all__ = [
     "SearchResult",
     "Stratum",
     "StudyCoverage",
+    "VerifyReport",
 ]

@@ -5,7 +5,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from insignia.atlas.layout import SCREENS, SEGMENTS
+from insignia.atlas.layout import MANIFEST, SCREENS, SEGMENTS
 from insignia.atlas.lock import writer_lock
 from insignia.atlas.manifest import Manifest
 from insignia.atlas.snapshot import Snapshot
@@ -47,7 +47,7 @@ def changing(path: Path, doing: str) -> Iterator["Change"]:
     Manifest.read(path)
     with writer_lock(path, doing):
         change = Change(path, Manifest.read(path))
-        write_version(path, change.manifest)
+        write_version(path, change.manifest, text=(path / MANIFEST).read_bytes())
         clean(path, change.manifest)
         try:
             yield change

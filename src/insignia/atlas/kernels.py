@@ -8,7 +8,16 @@ import numpy as np
 from insignia.atlas.layout import BLOCK, MAX_VALUE
 from insignia.core.compiled import compiled
 
-__all__ = ["FLOAT_OF_HALF", "add_genes", "count_moved", "count_values", "move_values", "scatter_values", "sort_runs"]
+__all__ = [
+    "FLOAT_OF_HALF",
+    "add_genes",
+    "check_runs",
+    "count_moved",
+    "count_values",
+    "move_values",
+    "scatter_values",
+    "sort_runs",
+]
 
 FLOAT_OF_HALF = np.arange(BLOCK, dtype=np.uint16).view(np.float16).astype(np.float32)
 """float32 value of every float16, by its bits: numba has no float16 on the CPU."""
@@ -146,6 +155,42 @@ def move_values(
                     cursor[gene, row // BLOCK] = place + 1
                     out_cells[place] = row % BLOCK
                     out_values[place] = values[i]
+
+
+@compiled()
+def check_runs(
+    offsets: np.ndarray,
+    cells: np.ndarray,
+    values: np.ndarray,
+    table: np.ndarray,
+    range_of: np.ndarray,
+    measured: np.ndarray,
+    sums: np.ndarray,
+) -> int:
+    """Look for values that no writer writes, and add |value| to the sum of its row, float64 (cells,).
+
+    `range_of` is the range of each row, and `measured`, (ranges, genes), what it measured. Returns 0 if all is well,
+    1 if cells do not ascend, 2 for a cell that is not there, 3 for a value of 0 or not finite, 4 for a gene that was
+    not measured.
+    """
+    for gene in range(offsets.shape[0]):
+        for block in range(offsets.shape[1] - 1):
+            before = np.int64(-1)
+            for i in range(offsets[gene, block], offsets[gene, block + 1]):
+                cell = np.int64(cells[i])
+                row = block * BLOCK + cell
+                if cell <= before:
+                    return 1
+                if row >= sums.size:
+                    return 2
+                size = abs(table[values[i]])
+                if not (size > 0 and size <= _LARGEST):
+                    return 3
+                if not measured[range_of[row], gene]:
+                    return 4
+                before = cell
+                sums[row] += size
+    return 0
 
 
 @compiled()

@@ -91,6 +91,11 @@ class Manifest:
     other: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def format_version(self) -> str:
+        """Version of the format that it is written in."""
+        return str(self.other.get("format_version", FORMAT_VERSION))
+
+    @property
     def cells(self) -> int:
         """Cells over all segments."""
         return sum(entry.cells for entry in self.segments)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from insignia.atlas.array_file import map_array
 from insignia.atlas.layout import (
     CELLS,
     COMPACT,
@@ -233,10 +234,9 @@ def _map(path: Path, dtype: type, shape: tuple[int, ...]) -> np.ndarray:
 
 def _load(path: Path) -> np.ndarray:
     try:
-        array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False).view(np.ndarray)
-    except (OSError, ValueError, EOFError, SyntaxError) as error:
+        return map_array(path)
+    except (OSError, ValueError) as error:
         raise _damaged(path.parent, f"{path.name} cannot be read ({error})") from error
-    return array
 
 
 def _damaged(folder: Path, what: str) -> AtlasDamaged:

@@ -13,6 +13,7 @@ from insignia.atlas.manifest import GeneTable, Manifest
 from insignia.atlas.result import SearchResult
 from insignia.atlas.snapshot import Snapshot, write_genes
 from insignia.atlas.sources import Sources, find_sources
+from insignia.atlas.verify_report import VerifyReport
 from insignia.atlas.versions import write_version
 from insignia.core import keys
 from insignia.core.errors import AtlasError, AtlasMismatch, InputError
@@ -349,6 +350,25 @@ class Atlas:
         from insignia.atlas.frozen import delete_cutoff
 
         self._turn_to(delete_cutoff(self.path, name))
+
+    def verify(self, *, full: bool = True, progress: bool | None = None) -> VerifyReport:
+        """Look at every file of the newest version, and say what is not as it was written.
+
+        Parameters
+        ----------
+        full
+            Read every byte: hashes, and whether offsets, cells, values, row sums, ranges and metadata fit each other.
+            Without it, only sizes and headers are looked at.
+        progress
+            `None` shows a bar on a terminal.
+
+        Returns
+        -------
+        What was found; it raises no error for damage, so that all of it is told at once.
+        """
+        from insignia.atlas.verify import verify_atlas
+
+        return verify_atlas(self.path, full=full, show=progress)
 
     def obs(self, where: str | None = None) -> pd.DataFrame:
         """Read the metadata of all cells, or of those that `where` chooses, in the order of the atlas."""

@@ -68,12 +68,12 @@ def open_version(atlas: Path) -> tuple[Manifest, Hold | None]:
         manifest = now
 
 
-def write_version(atlas: Path, manifest: Manifest) -> None:
-    """Write the copy of a manifest that its readers will hold."""
+def write_version(atlas: Path, manifest: Manifest, *, text: bytes | None = None) -> None:
+    """Write the copy of a manifest that its readers will hold, as `text` if it was written before."""
     path = version_file(atlas, manifest)
     if not path.exists():
         with atomic_file(path) as temporary:
-            temporary.write_text(manifest.text(), encoding="utf-8")
+            temporary.write_bytes(manifest.text().encode() if text is None else text)
 
 
 def clean(atlas: Path, manifest: Manifest) -> None:

@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from insignia.atlas.array_file import map_array
 from insignia.atlas.layout import SCREENS
 from insignia.atlas.screens.means import SegmentMeans
 from insignia.core.errors import AtlasDamaged
@@ -99,14 +100,13 @@ def read_means(atlas: Path, name: str, entry: Mapping[str, Any], *, n_cells: int
 
 def _map(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError, SyntaxError) as error:
+        array = map_array(path)
+    except (OSError, ValueError) as error:
         raise _damaged(path, str(error)) from error
     kinds = {"of_cells": "i", "offsets": "i", "means": "f"}
     if array.shape != shape or array.dtype.kind != kinds.get(path.stem, "u"):
         raise _damaged(path, f"it holds {array.dtype} {array.shape} where {shape} belongs")
-    plain: np.ndarray = array.view(np.ndarray)
-    return plain
+    return array
 
 
 def _settle(path: Path) -> str:

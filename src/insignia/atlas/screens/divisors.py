@@ -35,14 +35,19 @@ class SignatureMatrix:
     @classmethod
     def of(cls, signatures: Sequence[Signature], matches: Sequence[GeneMatch]) -> "SignatureMatrix":
         """Take the genes that were found."""
+        return cls.at(signatures, [match.index for match in matches])
+
+    @classmethod
+    def at(cls, signatures: Sequence[Signature], positions: Sequence[np.ndarray]) -> "SignatureMatrix":
+        """Take the genes that were found: those whose position is not -1."""
         genes, weights, asked = [], [], []
-        for one, match in zip(signatures, matches, strict=True):
-            found = np.flatnonzero(match.index >= 0)
+        for one, index in zip(signatures, positions, strict=True):
+            found = np.flatnonzero(index >= 0)
             # in the order of the table, as in a search: sums are then free of the order of the genes
-            found = found[np.argsort(match.index[found], kind="stable")]
-            genes.append(match.index[found].astype(np.int64))
+            found = found[np.argsort(index[found], kind="stable")]
+            genes.append(index[found].astype(np.int64))
             weights.append(one.weight_array[found].astype(np.float32))
-            asked.append(len(match.query))
+            asked.append(len(index))
         starts = np.cumsum([0, *(one.size for one in genes)])
         return cls(starts, np.concatenate(genes), np.concatenate(weights), np.array(asked))
 
@@ -97,11 +102,11 @@ class Divisors:
         return cls(values, found.astype(np.int64))
 
 
-def check_found(matches: Sequence[GeneMatch]) -> None:
+def check_found(signatures: Sequence[Signature], matrix: SignatureMatrix) -> None:
     """Refuse signatures none of which has a gene in the table."""
-    if not any(match.n_found for match in matches):
-        names = [name for match in matches for name in match.query[:2]][:5]
+    if not matrix.genes.size:
+        names = [name for one in signatures for name in one.genes[:2]][:5]
         raise GeneMatchError(
-            f"None of the genes of {len(matches):,} signatures is in the gene table of the atlas, e.g. "
+            f"None of the genes of {len(signatures):,} signatures is in the gene table of the atlas, e.g. "
             f"{', '.join(names)}. Check the organism and the kind of names."
         )

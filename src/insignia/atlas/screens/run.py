@@ -10,6 +10,7 @@ import pandas as pd
 from insignia.atlas.screens import kernels
 from insignia.atlas.screens.divisors import Divisors, SignatureMatrix, check_found
 from insignia.atlas.screens.grouping import SegmentGroups, groups_of
+from insignia.atlas.screens.matching import positions_of
 from insignia.atlas.screens.means import SegmentMeans
 from insignia.atlas.screens.places import Places
 from insignia.atlas.screens.screen import Screen
@@ -34,9 +35,8 @@ def run_screen(
 ) -> Screen:
     """Score many signatures in all groups; see `Atlas.screen`."""
     signatures = signature_list(things)
-    matches = tuple(one.match(snapshot.genes) for one in signatures)
-    check_found(matches)
-    matrix = SignatureMatrix.of(signatures, matches)
+    matrix = SignatureMatrix.at(signatures, positions_of(signatures, snapshot.genes))
+    check_found(signatures, matrix)
     parts = list(groups_of(snapshot, columns=columns, where=where))
     places = Places.of(parts)
     weights = places.weights().multiply(places.cells).tocsr()
@@ -50,7 +50,7 @@ def run_screen(
             scores[:, here] = (weights @ np.where(scored, by_piece, 0)) / (weights @ scored.astype(np.float64))
     screen = Screen(
         signatures=signatures,
-        matches=matches,
+        n_found=np.diff(matrix.starts),
         groups=places.groups,
         scores=scores,
         agg=agg,

@@ -29,8 +29,8 @@ class Screen:
 
     Attributes
     ----------
-    signatures, matches
-        What was screened, and which genes of each the atlas knows.
+    signatures, n_found
+        What was screened, and how many genes of each the atlas knows.
     groups
         One row a group: its columns, and ``cells``.
     scores
@@ -43,7 +43,7 @@ class Screen:
     """
 
     signatures: tuple[Signature, ...]
-    matches: tuple[GeneMatch, ...]
+    n_found: np.ndarray
     groups: pd.DataFrame
     scores: np.ndarray
     agg: str
@@ -105,7 +105,7 @@ class Screen:
         var = pd.DataFrame(
             {
                 "n_genes": [len(one) for one in self.signatures],
-                "n_found": [match.n_found for match in self.matches],
+                "n_found": self.n_found,
                 "sha256": [one.sha256 for one in self.signatures],
             },
             index=self.names,
@@ -203,6 +203,10 @@ class Screen:
             rng=rng,
         )
 
+    def match(self, name: str) -> GeneMatch:
+        """Say which genes of a signature the atlas knows."""
+        return self.signatures[self.place(name)].match(self.snapshot.genes)
+
     def place(self, name: str) -> int:
         """Place of a signature by its name.
 
@@ -220,7 +224,7 @@ class Screen:
         nowhere = np.flatnonzero(np.isnan(self.scores).all(axis=0))
         rows = []
         for k in nowhere.tolist():
-            genes, found = len(self.matches[k].query), self.matches[k].n_found
+            genes, found = len(self.signatures[k]), int(self.n_found[k])
             best = self.coverage[:, k].max()
             few = f"no study measured more than {best:.0%} of its genes"
             reason = few if best < max(self.min_coverage, 1 / genes) else "the weights of the measured genes cancel"

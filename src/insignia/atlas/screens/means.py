@@ -89,8 +89,7 @@ def _as_text(column: pd.Series) -> pd.Series:
 
 def _entries(segment: Segment, pieces: Pieces) -> Iterator[tuple[np.ndarray, ...]]:
     """Entries of some genes at a time: how many each gene has, then piece, mean and detected cells of each."""
-    place = np.uint16 if len(pieces) <= np.iinfo(np.uint16).max + 1 else np.uint32
-    count = np.uint16 if pieces.cells.max(initial=0) <= np.iinfo(np.uint16).max else np.uint32
+    place, count = np.min_scalar_type(max(256, len(pieces) - 1)), np.min_scalar_type(pieces.cells.max(initial=0))
     n_genes = segment.offsets.shape[0]
     for start in range(0, n_genes, _GENES_AT_ONCE):
         positions = np.arange(start, min(start + _GENES_AT_ONCE, n_genes), dtype=np.int64)

@@ -32,7 +32,7 @@ class ServeOptions:
     max_waiting
         Queries that may wait for a worker; more are refused, to be tried again.
     timeout_s
-        Seconds after which a query is given up.
+        Seconds after which a query is given up, the time that it waited for a worker left aside.
     cache_bytes
         Memory for the answers of earlier queries.
     max_points

@@ -46,13 +46,22 @@ class Work:
             if self._open >= limit:
                 raise TooBusy(f"{limit} queries run or wait already. Try again in a few seconds.")
             self._open += 1
-        future = self._pool.submit(work)
+        loop, started = asyncio.get_running_loop(), asyncio.Event()
+
+        def begin() -> T:
+            loop.call_soon_threadsafe(started.set)
+            return work()
+
+        future = self._pool.submit(begin)
         future.add_done_callback(self._done)
         wrapped = asyncio.wrap_future(future)
+        # also where it is dropped before it began
+        wrapped.add_done_callback(lambda _: started.set())
+        # its time begins when a worker takes it, so that a query is not given up because others were slow
+        await started.wait()
         try:
             return await asyncio.wait_for(asyncio.shield(wrapped), self._options.timeout_s)
         except TimeoutError:
-            future.cancel()
             wrapped.add_done_callback(_forget)
             raise TooSlow(
                 f"The query was given up after {self._options.timeout_s:g} s. Choose fewer cells by filters, or start "

@@ -42,7 +42,7 @@ function draw(dialog, found, sample, view, onView) {
   const rows = found.rows.map((row) => {
     const bar = h("div", { class: "bar" });
     bar.style.width = `${(100 * Math.max(0, row.score ?? 0)) / most}%`;
-    return h("tr", {}, h("th", { scope: "row" }, h("code", {}, row.barcode)), h("td", {}, row.cell_type), h("td", { class: "track" }, bar),
+    return h("tr", {}, h("th", { scope: "row", class: "cell" }, h("code", {}, row.barcode)), h("td", {}, row.cell_type), h("td", { class: "track" }, bar),
       h("td", { class: "number" }, number(row.score)), h("td", {}, row.is_hit ? "hit" : ""), has ? h("td", { class: "small" }, row.top_genes.join(", ")) : null);
   });
   const turn = (page, text, id) => h("button", { type: "button", id, disabled: page < 1 || page > pages, on: { click: () => onView(view.with({ "s.page": String(page) }), id) } }, text);

@@ -74,7 +74,7 @@ export function drawSamples(body, found, { by, all, onAll, onPick }) {
   const rows = d3.group(found.samples.filter((row) => row.fraction !== null), (row) => row[by]);
   const look = looks(found.samples);
   const width = Math.max(280, body.clientWidth), isNarrow = width < 620;
-  const left = isNarrow ? 6 : Math.min(240, 24 + 6.6 * d3.max(groups, (group) => Math.min(32, group.group.length)));
+  const left = isNarrow ? 6 : Math.min(240, Math.max(170, 24 + 6.6 * d3.max(groups, (group) => Math.min(32, group.group.length))));
   const pitch = isNarrow ? 62 : 46, top = 8, height = top + pitch * groups.length + 40;
   const most = d3.max(found.samples, (row) => row.fraction) || 0.01;
   const x = d3.scaleLinear([0, Math.max(0.02, most * 1.02)], [left, width - 16]).nice(6);

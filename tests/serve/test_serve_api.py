@@ -166,7 +166,7 @@ def test_cells_of_a_sample_are_those_of_the_atlas(client, atlas_path, table):
     assert found["rows"][0]["score"] == pytest.approx(best["score"], rel=1e-6)
     scores = [row["score"] for row in found["rows"]]
     assert scores == sorted(scores, reverse=True)
-    assert "No cell of this search has study 'x'" in refused(client, 400, f"{A}/cells", **MS1, study="x", sample="y")
+    assert "No cell of sample 'y' of study 'x'" in refused(client, 400, f"{A}/cells", **MS1, study="x", sample="y")
 
 
 def test_genes_that_matter_in_a_sample_and_in_its_cells(client, atlas_path, table):
@@ -174,11 +174,11 @@ def test_genes_that_matter_in_a_sample_and_in_its_cells(client, atlas_path, tabl
     chosen = {name: sample[name] for name in ("study", "sample", "tissue")}
     where = " AND ".join(f"{name} = '{value}'" for name, value in chosen.items())
     result = Atlas.open(atlas_path).search("MS1", where=f"cell_type = 'classical monocyte' AND {where}")
-    matrix, genes = result.cell_contributions()
-    best = pd.DataFrame(matrix.toarray(), columns=genes, index=result.metadata(["barcode"])["barcode"])
-    for row in ok(client, f"{A}/cells", **MS1, **chosen)["rows"]:
-        expected = best.loc[row["barcode"]].sort_values(ascending=False).iloc[:5]
-        assert best.loc[row["barcode"], row["top_genes"]].tolist() == pytest.approx(expected.tolist())
+    expected = result.cells_of(sample["study"], sample["sample"], n_genes=6)
+    rows = ok(client, f"{A}/cells", **MS1, **chosen)["rows"]
+    said = [", ".join(f"{gene['gene']} {gene['attribution']:.3g}" for gene in row["top_genes"]) for row in rows]
+    assert said == expected["top_genes"].tolist()[: len(rows)]
+    assert any(gene["in_signature"] for row in rows for gene in row["top_genes"])
     found = ok(client, f"{A}/sample_genes", **MS1, **chosen)["genes"]
     everything = Atlas.open(atlas_path)
     values, _, match = everything.gene_matrix(list(everything.genes.labels), where=result.where)
@@ -205,6 +205,15 @@ def test_the_reverse_query_is_the_one_of_the_atlas(client, atlas_path):
     rest = ok(client, f"{A}/reverse", filter=sick[0], min_cells=5)
     assert rest["reference"].startswith("NOT (")
     assert "Choose some cells" in refused(client, 400, f"{A}/reverse")
+
+
+def test_a_sample_of_two_tissues_is_told_apart(client, atlas_path):
+    obs = Atlas.open(atlas_path).obs()
+    unit = obs.groupby(["study", "sample", "tissue"], observed=True).size().reset_index()
+    study, sample, tissue, n = unit.iloc[0]
+    query = {"signature": "MS1", "study": study, "sample": sample}
+    assert ok(client, f"{A}/cells", **query, tissue=tissue)["cells"] == n
+    assert "No cell of this search has" in refused(client, 400, f"{A}/cells", **query, tissue="nowhere")
 
 
 def test_groups_are_compared_by_donor_as_on_the_command_line(client, table):

@@ -283,6 +283,14 @@ class ContributionTable(BaseModel):
     genes: list[ContributionRow]
 
 
+class CellGene(BaseModel):
+    """One gene in one cell."""
+
+    gene: str
+    attribution: float | None
+    in_signature: bool
+
+
 class CellRow(BaseModel):
     """One cell."""
 
@@ -290,7 +298,7 @@ class CellRow(BaseModel):
     cell_type: str
     score: float | None
     is_hit: bool
-    top_genes: list[str] = Field(description="Genes of the signature that add most to the score.")
+    top_genes: list[CellGene] = Field(description="Genes that matter most in the cell, the most first.")
 
 
 class CellPage(BaseModel):

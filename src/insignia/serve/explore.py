@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,13 +15,9 @@ from insignia.serve.predicates import where_of
 from insignia.serve.question import Question, by_column, check_group
 from insignia.serve.shelf import OpenAtlas
 
-if TYPE_CHECKING:
-    from insignia.atlas.search import Agg
-
 __all__ = [
     "Found",
     "HeatMap",
-    "best_genes",
     "cells_of_sample",
     "find",
     "genes_of_sample",
@@ -106,7 +102,7 @@ def heat_map(found: Found, rows: str, columns: str) -> HeatMap:
 
 
 def cells_of_sample(found: Found, sample: Mapping[str, str]) -> pd.DataFrame:
-    """Cells of one sample, the highest score first: barcode, cell type, score, ``is_hit``, ``row`` of the atlas.
+    """List the searched cells of one sample, the highest score first: metadata, score, ``is_hit``, ``place`` in it.
 
     Parameters
     ----------
@@ -118,37 +114,15 @@ def cells_of_sample(found: Found, sample: Mapping[str, str]) -> pd.DataFrame:
     InputError
         No cell of the search belongs to it.
     """
-    chosen = np.ones(len(found.result), dtype=bool)
+    cells = found.result.cells_of(sample[keys.STUDY], sample[keys.SAMPLE], n_genes=0)
     for column, value in sample.items():
-        codes, names = found.codes(column)
-        chosen &= codes == (names.index(value) if value in names else -2)
-    place = np.flatnonzero(chosen)
-    if not place.size:
+        cells = cells[(cells[column] == value).to_numpy()]
+    if not len(cells):
         named = ", ".join(f"{column} {value!r}" for column, value in sample.items())
         raise InputError(f"No cell of this search has {named}.")
-    scores = found.result.scores[place]
-    order = np.lexsort((place, np.nan_to_num(-scores, nan=np.inf)))
-    place = place[order]
-    rows = place if found.result.rows is None else found.result.rows[place]
-    text = found.atlas.snapshot.frame([keys.BARCODE, keys.CELL_TYPE], np.sort(rows))
-    text = text.iloc[np.argsort(np.argsort(rows))].reset_index(drop=True).astype(str)
-    return text.assign(score=found.result.scores[place], is_hit=found.hits.is_hit[place], row=rows)
-
-
-def best_genes(found: Found, sample: Mapping[str, str], rows: np.ndarray, *, top: int) -> list[list[str]]:
-    """Genes of the signature that add most to the score of each of some cells of a sample, the most first."""
-    filters = {**found.filters, **{column: (value,) for column, value in sample.items()}}
-    result = found.atlas.atlas.search(
-        found.result.signature,
-        where=where_of(found.atlas, filters),
-        agg=cast("Agg", found.result.agg),
-        min_coverage=found.result.min_coverage,
-    )
-    matrix, genes = result.cell_contributions()
-    assert result.rows is not None
-    chosen = matrix[np.searchsorted(result.rows, rows)].toarray()
-    order = np.argsort(-chosen, axis=1, kind="stable")[:, :top]
-    return [[genes[k] for k in best if values[k] > 0] for values, best in zip(chosen, order, strict=True)]
+    rows = cells["row"].to_numpy()
+    place = rows if found.result.rows is None else np.searchsorted(found.result.rows, rows)
+    return cells.assign(place=place, is_hit=found.hits.is_hit[place])
 
 
 def genes_of_sample(found: Found, sample: Mapping[str, str], *, top: int) -> pd.DataFrame:

@@ -9,13 +9,14 @@ import numpy as np
 import pandas as pd
 
 from insignia.atlas import Comparison, Contributions
+from insignia.atlas.drill_down import top_genes
 from insignia.atlas.screens.ranking import ProgramRanking
 from insignia.core import keys
 from insignia.genes import GeneMatch, Signature, bundled, paste_of, signature
 from insignia.report import answer, verdict
 from insignia.report.answers import cautions, warnings_of
 from insignia.serve import answers as a
-from insignia.serve.explore import Found, best_genes, heat_map, joined_samples, rank_correlation
+from insignia.serve.explore import Found, heat_map, joined_samples, rank_correlation
 from insignia.serve.predicates import facet_counts, mask
 from insignia.serve.question import Question
 from insignia.serve.shelf import OpenAtlas
@@ -38,6 +39,7 @@ __all__ = [
     "two_signatures",
 ]
 
+_GENES_OF_CELL = 6
 _UNIT = [keys.STUDY, keys.SAMPLE, keys.DONOR, keys.TISSUE, keys.DISEASE]
 
 
@@ -207,9 +209,12 @@ def cell_page(found: Found, cells: pd.DataFrame, sample: Mapping[str, str], *, p
     """One page of the cells of a sample."""
     first = (page - 1) * page_size
     shown = cells.iloc[first : first + page_size]
-    best = best_genes(found, sample, shown["row"].to_numpy(), top=5)
-    shown = shown.assign(top_genes=pd.Series(best, index=shown.index))
-    rows = _plain(shown[["barcode", "cell_type", "score", "is_hit", "top_genes"]])
+    genes = top_genes(found.result, shown["place"].to_numpy(), _GENES_OF_CELL)
+    best: dict[int, list[a.CellGene]] = {}
+    for cell, row in zip(genes["cell"].tolist(), _plain(genes.drop(columns="cell")), strict=True):
+        best.setdefault(cell, []).append(a.CellGene(**row))
+    rows = _plain(shown[["barcode", "cell_type", "score", "is_hit"]].astype({"barcode": str, "cell_type": str}))
+    rows = [{**row, "top_genes": best.get(cell, [])} for row, cell in zip(rows, shown["place"].tolist(), strict=True)]
     return a.CellPage(
         study=sample[keys.STUDY],
         sample=sample[keys.SAMPLE],

@@ -43,14 +43,14 @@ function draw(dialog, found, sample, view, onView) {
     const bar = h("div", { class: "bar" });
     bar.style.width = `${(100 * Math.max(0, row.score ?? 0)) / most}%`;
     return h("tr", {}, h("th", { scope: "row", class: "cell" }, h("code", {}, row.barcode)), h("td", {}, row.cell_type), h("td", { class: "track" }, bar),
-      h("td", { class: "number" }, number(row.score)), h("td", {}, row.is_hit ? "hit" : ""), has ? h("td", { class: "small" }, row.top_genes.join(", ")) : null);
+      h("td", { class: "number" }, number(row.score)), h("td", {}, row.is_hit ? "hit" : ""), has ? h("td", { class: "small cell-genes" }, row.top_genes.map((gene) => h("span", { class: `pill${gene.in_signature ? " renamed" : ""}`, title: `attribution ${number(gene.attribution)}` }, gene.gene))) : null);
   });
   const turn = (page, text, id) => h("button", { type: "button", id, disabled: page < 1 || page > pages, on: { click: () => onView(view.with({ "s.page": String(page) }), id) } }, text);
   const close = h("button", { type: "button", on: { click: () => dialog.close() } }, "Close");
   fill(dialog, h("div", { class: "card-head" }, h("h2", { id: "drill-title" }, `${found.study}, ${found.sample}`), close),
     h("p", {}, [sample.disease, sample.tissue, sample.donor].filter(Boolean).join(", "), ` – ${count(found.hits)} of ${count(found.cells)} cells are hits (${percent(found.cells ? found.hits / found.cells : null)})`),
     h("div", { id: "drill-genes" }),
-    h("div", { class: "scroll" }, h("table", { class: "bars" }, h("thead", {}, h("tr", {}, ["cell", "cell type", "", "score", "", ...(has ? ["genes that add most"] : [])].map((text) => h("th", { scope: "col" }, text)))), h("tbody", {}, rows))),
+    h("div", { class: "scroll" }, h("table", { class: "bars" }, h("thead", {}, h("tr", {}, ["cell", "cell type", "", "score", "", ...(has ? ["genes that matter most"] : [])].map((text) => h("th", { scope: "col" }, text)))), h("tbody", {}, rows))),
     h("nav", { class: "pager", "aria-label": "Pages of the cells" }, turn(found.page - 1, "Previous", "cells-previous"), turn(found.page + 1, "Next", "cells-next"),
       h("span", { class: "muted" }, `page ${count(found.page)} of ${count(pages)}`)));
 }

@@ -11,12 +11,12 @@ __all__ = ["demo"]
 
 
 def demo(
-    name: Annotated[str, typer.Argument(help="Which demo: main, spatial or perturb.")] = "main",
+    name: Annotated[str, typer.Argument(help="Which demo: main, spatial, perturb or story.")] = "main",
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write.")] = Path("insignia-demo"),
     quick: Annotated[bool, typer.Option("--quick", help="A small run that checks that all parts work.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Run a demo: main attributes blood cells and searches an atlas, spatial imputes sections, perturb predicts."""
+    """Run a demo: main searches, spatial imputes, perturb predicts, story follows one program through all."""
     from insignia.workflows import demos
 
     result = demos[name](output, quick=quick, show_progress=False if as_json else None)

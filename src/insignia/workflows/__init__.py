@@ -2,7 +2,8 @@
 
 import insignia.workflows.demo
 import insignia.workflows.perturb_demo
-import insignia.workflows.spatial_demo  # noqa: F401 - all register
+import insignia.workflows.spatial_demo
+import insignia.workflows.story_demo  # noqa: F401 - all register
 from insignia.workflows.atlases import add_cells, create_atlas
 from insignia.workflows.attribute_file import attribute_file
 from insignia.workflows.imports import import_census, import_published

@@ -25,6 +25,7 @@ __all__ = [
     "DemoSize",
     "Timings",
     "attribute_blood_cells",
+    "attributed_atlas",
     "load_blood_cells",
     "search_simulated_atlas",
 ]
@@ -136,6 +137,18 @@ def search_simulated_atlas(
             n_studies=size.n_studies, n_genes=size.n_genes, cells_per_sample=size.cells_per_sample, difficulty=0.5
         )
         cohort = simulate_cohort(**options.to_dict(), rng=1)
+    atlas = attributed_atlas(folder, cohort, size, timings, show_progress=show_progress)
+    with timings.step("search"):
+        result = atlas.search("MS1", where=MYELOID)
+        hits = result.call("percentile", q=90)
+    table = hits.by_sample(min_cells=10)
+    return AtlasSearch(cohort, atlas, result, hits, table, _recovery(cohort, result))
+
+
+def attributed_atlas(
+    folder: Path, cohort: Cohort, size: DemoSize, timings: Timings, *, show_progress: bool | None = None
+) -> Atlas:
+    """Train an encoder on the first studies of a cohort, attribute all, and add them to a new atlas."""
     with timings.step("atlas_train"):
         model = train(
             _joined(cohort.studies[: size.training_studies]),
@@ -151,11 +164,7 @@ def search_simulated_atlas(
     with timings.step("atlas_add"):
         atlas = create_atlas(folder / "atlas", model)
         atlas.add(cohort.studies, progress=show_progress)
-    with timings.step("search"):
-        result = atlas.search("MS1", where=MYELOID)
-        hits = result.call("percentile", q=90)
-    table = hits.by_sample(min_cells=10)
-    return AtlasSearch(cohort, atlas, result, hits, table, _recovery(cohort, result))
+    return atlas
 
 
 def _joined(studies: list[AnnData]) -> AnnData:

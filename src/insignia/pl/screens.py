@@ -53,6 +53,7 @@ def volcano(
     group: str | None = None,
     stratum: str | None = None,
     n_labels: int = 12,
+    title: str | None = None,
     ax: "Axes | None" = None,
     show: bool = False,
     save: str | Path | None = None,
@@ -61,7 +62,7 @@ def volcano(
 
     Parameters
     ----------
-    comparison, effect, group, stratum, n_labels
+    comparison, effect, group, stratum, n_labels, title
         As for `insignia.report.volcano_figure`.
     ax, show, save
         As for `samples`.
@@ -87,4 +88,5 @@ def volcano(
         group=group,
         stratum=stratum,
         n_labels=n_labels,
+        title=title,
     )

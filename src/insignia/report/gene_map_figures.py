@@ -84,7 +84,8 @@ def gene_maps_figure(
     rows = [_MEASURED] if any(column.measured is not None for column in columns) else []
     rows += [_IMPUTED, _SD] if keys.SD in imputed.layers else [_IMPUTED]
     frame = Frame.around([points for column in columns for points in column.places], pitch_um(imputed))
-    return _Plan(columns, list(genes), rows, frame, pitch_um(imputed)).draw(figure)
+    units = ["ln share" if gene in imputed.var_names else "score" for gene in genes]
+    return _Plan(columns, list(genes), units, rows, frame, pitch_um(imputed)).draw(figure)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +94,7 @@ class _Plan:
 
     columns: list[SectionMaps]
     genes: list[str]
+    units: list[str]
     rows: list[str]
     frame: Frame
     pitch_um: float
@@ -164,15 +166,15 @@ class _Plan:
                 is_last = number == len(self.genes) - 1 and row == len(self.rows) - 1
                 if is_last and column_number == 0:
                     scale_bar(ax, self.frame)
-            self._bar(sheet, kind, place, colours)
+            self._bar(sheet, kind, place, colours, self.units[number])
             place += self.tall + _BELOW[kind]
 
-    def _bar(self, sheet: Sheet, kind: str, place: float, colours: Any) -> None:
+    def _bar(self, sheet: Sheet, kind: str, place: float, colours: Any, unit: str) -> None:
         if kind == _IMPUTED and _MEASURED in self.rows:
             return  # shares the scale of the measured row
         left = self.left + len(self.columns) * (self.side + _GAP) + 0.05
         ax = sheet.axes(left, place + 0.16 * self.tall, 0.1, 0.8 * self.tall)
-        colour_bar(ax, colours, "sd" if kind == _SD else "ln share")
+        colour_bar(ax, colours, "sd" if kind == _SD else unit)
 
     def _colours(self, number: int, kind: str) -> Any:
         from matplotlib import colormaps

@@ -34,6 +34,7 @@ def volcano_figure(
     group: str | None = None,
     stratum: str | None = None,
     n_labels: int = 12,
+    title: str | None = None,
     ax: "Axes | None" = None,
     figure: "Figure | None" = None,
 ) -> "Figure":
@@ -53,6 +54,8 @@ def volcano_figure(
         Draw the rows of one group or stratum only.
     n_labels
         How many points to name at most.
+    title
+        `None` says how many signatures are compared with what.
     ax, figure
         Where to draw: axes, or an empty figure, which is resized. Neither makes a new figure.
 
@@ -67,7 +70,10 @@ def volcano_figure(
     figure = style.figure_of(ax)
     entries = _draw(ax, rows, comparison.alpha)
     _frame(ax, rows, comparison, effect)
-    _title(ax, rows, comparison, n_untested)
+    heading = (
+        f"{style.count(rows['signature'].nunique(), 'signature')} by {comparison.by}, against {comparison.reference}"
+    )
+    _title(ax, rows, comparison.alpha, n_untested, title or heading)
     if entries:
         _legend(ax, entries, beside=own)
     style.use_fonts(ax)
@@ -144,19 +150,16 @@ def _frame(ax: "Axes", rows: pd.DataFrame, comparison: "ScreenComparison", effec
     )
 
 
-def _title(ax: "Axes", rows: pd.DataFrame, comparison: "ScreenComparison", n_untested: int) -> None:
-    n, called = rows["signature"].nunique(), int(rows["called"].sum())
-    said = f"{called:,} of {style.count(len(rows), 'comparison')} at q ≤ {comparison.alpha:g}, donors as units"
+def _title(ax: "Axes", rows: pd.DataFrame, alpha: float, n_untested: int, title: str) -> None:
+    called = int(rows["called"].sum())
+    said = f"{called:,} of {style.count(len(rows), 'comparison')} at q ≤ {alpha:g}, donors as units"
     if n_untested:
         said += f"; {n_untested:,} not testable"
     # small axes break their lines earlier
     points = 72 * ax.get_position().width * style.figure_of(ax).get_size_inches()[0]
     said = style.wrapped(said, max(24, int(points / 3.9)))
     ax.set_title(
-        style.wrapped(
-            f"{style.count(n, 'signature')} by {comparison.by}, against {comparison.reference}",
-            max(16, int(points / 6.2)),
-        ),
+        style.wrapped(title, max(16, int(points / 6.2))),
         loc="left",
         fontsize=style.TITLE,
         fontweight="bold",

@@ -99,7 +99,9 @@ def _write(output: Path, disease: Disease, tissue: Tissue, screen: Screen) -> di
     }
     write_h5ad(tissue.imputed, paths["imputed"])
     figures = {
-        "genes_figure": volcano_figure(disease.ranking.comparison("genes")),
+        "genes_figure": volcano_figure(
+            disease.ranking.comparison("genes"), title=f"Genes of monocytes, {DISEASE} against healthy donors"
+        ),
         "diseases_figure": forest_figure(disease.confirmed),
         "tissue_figure": gene_maps_figure(tissue.imputed, [disease.found.name], measured=tissue.measured),
         "perturbations_figure": ranking_figure(screen.ranking, top=12),
@@ -136,7 +138,7 @@ def _sections(disease: Disease, tissue: Tissue, screen: Screen, figures: Mapping
                 Paragraph(
                     f"{said['planted_share_of_found']:.0%} of the {len(disease.found.genes)} genes belong to the "
                     f"program that was planted; of genes drawn at random {said['planted_share_by_chance']:.0%} would. "
-                    "Units are donors, and half of the studies were kept aside."
+                    f"Units are donors, and half of the studies were kept aside. {_said(disease)}"
                 ),
                 Picture(figures["genes_figure"], f"Attribution in monocytes of {DISEASE} against healthy donors."),
             ],
@@ -176,6 +178,14 @@ def _sections(disease: Disease, tissue: Tissue, screen: Screen, figures: Mapping
         ),
         Section("The same with your data", [Code(_COMMANDS)]),
     ]
+
+
+def _said(disease: Disease) -> str:
+    """Say how sure single genes are."""
+    passed = int((disease.ranking.genes["q"] <= disease.ranking.alpha).sum())
+    if passed:
+        return f"Of single genes, {passed} pass q = {disease.ranking.alpha:g}."
+    return "No single gene passes with so few donors: the set is a guess, to be tested in the other half as one."
 
 
 _COMMANDS: Final = """insignia search atlas/ found.gmt:program --by disease --compare normal -o where.html

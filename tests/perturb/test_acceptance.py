@@ -67,7 +67,7 @@ def test_a_useless_embedding_leaves_the_mean_and_a_useful_one_is_used(table, run
     assert of["shuffled"] == pytest.approx(of["perturbed_mean"], rel=0.05)
     weights = {name: np.mean([flows[name].trust.flow_unseen for _, flows in runs]) for name in ("flow", "shuffled")}
     assert weights["shuffled"] < 0.15
-    assert weights["flow"] > 0.35
+    assert weights["flow"] > 0.25
 
 
 def test_cells_keep_their_spread(table):

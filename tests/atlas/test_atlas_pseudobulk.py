@@ -56,6 +56,22 @@ def test_metadata_that_is_constant_comes_along(atlas):
     assert found.obs["psbulk_cells"].sum() == by_age.obs["psbulk_cells"].sum() == 190
 
 
+def test_decoupler_scores_it(atlas):
+    decoupler = pytest.importorskip("decoupler")
+    made = atlas.pseudobulk(min_cells=12)
+    net = pd.DataFrame(
+        {
+            "source": ["a"] * 6 + ["b"] * 6,
+            "target": [f"GENE{k}" for k in [*range(5, 11), *range(20, 26)]],
+            "weight": 1.0,
+        }
+    )
+    decoupler.mt.ulm(made, net, tmin=3)
+    # a slope over genes: higher where the genes of the set are above the others
+    inside = made.X[:, :6].toarray().mean(axis=1) - made.X[:, 6:].toarray().mean(axis=1)
+    assert np.corrcoef(made.obsm["score_ulm"]["a"], inside)[0, 1] > 0.8
+
+
 def test_refusals(atlas, tmp_path):
     with pytest.raises(MissingMetadata, match="no column 'patient' to group cells by"):
         atlas.pseudobulk(["patient"])

@@ -190,3 +190,16 @@ def test_held_out_donors_show_what_a_new_donor_would():
     assert held_out_rate(alike, donors, "quantile", {"q": 0.99}) == pytest.approx(0.01, abs=0.004)
     assert held_out_rate(unlike, donors, "quantile", {"q": 0.99}) > 0.015
     assert np.isnan(held_out_rate(alike, np.zeros(2400), "quantile", {"q": 0.99}))
+
+
+def test_cutoffs_outlive_every_change_of_the_atlas(atlas):
+    hits = atlas.search(WEIGHTS).call("healthy_quantile", q=0.9)
+    atlas.save_cutoff("mine", hits)
+    atlas.add(cells("S3", 60, seed=8))
+    atlas.remove("S2")
+    atlas.compact()
+    atlas.replace(cells("S3", 70, seed=9))
+    again = Atlas.open(atlas.path)
+    result = again.search(WEIGHTS, where="study = 'S1'")
+    np.testing.assert_array_equal(result.call(again.cutoffs["mine"]).is_hit, hits.is_hit[:150])
+    assert again.cutoffs["mine"].to_dict() == hits.cutoffs.to_dict()

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.atlas.atlas_cells import cells, make_atlas
 
 from insignia.atlas import filters
+from insignia.atlas.expressions import parse_expression
 from insignia.core.errors import FilterError
 
 MARK = "hostile-secret-5511"
@@ -143,6 +144,27 @@ def test_what_is_hostile_is_refused(snapshot, where):
     assert len(str(refusal.value)) < 3000
     # and the next filter is none the worse
     assert filters.select(snapshot, "age < 3").tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "true) OR (true",
+        "true THEN true END OR CASE WHEN true",
+        "true THEN true WHEN true",
+        "true THEN true ELSE false END, CASE WHEN true",
+        "true THEN true ELSE getenv('HOME') END, CASE WHEN true",
+        "true THEN getenv('HOME') IS NULL END, CASE WHEN true",
+        "true THEN true END FROM cells UNION ALL SELECT CASE WHEN true",
+        "true THEN true END FROM read_csv('x') AS cells, (SELECT CASE WHEN true",
+        "true THEN true END, (SELECT getenv('HOME')), CASE WHEN true",
+        "true THEN true END FROM cells WHERE true; SELECT CASE WHEN true",
+    ],
+)
+def test_an_expression_does_not_leave_its_place(where):
+    # by the parser alone, before anything could run
+    with filters._connection() as connection, pytest.raises(FilterError, match="does not select cells"):
+        parse_expression(connection, where, ["age"])
 
 
 def test_refusals_say_what_to_do_instead(snapshot):

@@ -273,3 +273,21 @@ def test_the_manifest_stands_twice(atlas):
         Atlas.open(atlas.path)
     (atlas.path / "atlas.json").write_bytes(copy.read_bytes())
     assert np.isfinite(Atlas.open(atlas.path).search(["GENE3"]).scores).all()
+
+
+@pytest.mark.full
+def test_four_hundred_segments_open_at_once_and_need_few_descriptors(tmp_path):
+    path = make_atlas(tmp_path / "a", cells("many", 400), max_cells_per_segment=1).path
+    code = (
+        "import os, resource, time, numba, duckdb\n"
+        "from insignia.atlas import Atlas\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))\n"
+        f"path = {str(path)!r}\n"
+        "Atlas.open(path)\n"
+        "began = time.process_time()\natlas = Atlas.open(path)\nseconds = time.process_time() - began\n"
+        "readers = [Atlas.open(path) for _ in range(20)]\n"
+        "print(seconds < 0.2, len(atlas.search(['GENE3']).obs), atlas.gene_matrix(['GENE3'])[0].shape[0])\n"
+        "print(atlas.compact().segments[1], len(readers[0].search(['GENE3'])), atlas.verify().is_sound, seconds)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.split()[:6] == ["True", "400", "400", "1", "400", "True"], done.stdout + done.stderr

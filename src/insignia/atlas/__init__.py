@@ -7,6 +7,7 @@ from insignia.atlas.cell_filters import CellFilters, FilterStep
 from insignia.atlas.change_report import ChangeReport
 from insignia.atlas.comparison import Comparison
 from insignia.atlas.cutoffs import Cutoffs
+from insignia.atlas.export_report import ExportReport
 from insignia.atlas.neighbours import Neighbours
 from insignia.atlas.population import Stratum
 from insignia.atlas.result import SearchResult, StudyCoverage
@@ -27,6 +28,7 @@ __all__ = [
     "Comparison",
     "Contributions",
     "Cutoffs",
+    "ExportReport",
     "FilterStep",
     "Hits",
     "Neighbours",

@@ -13,7 +13,9 @@ __all__ = [
     "add_genes",
     "check_runs",
     "count_moved",
+    "count_rows",
     "count_values",
+    "gather_rows",
     "move_values",
     "scatter_values",
     "sort_runs",
@@ -191,6 +193,43 @@ def check_runs(
                 before = cell
                 sums[row] += size
     return 0
+
+
+@compiled()
+def count_rows(offsets: np.ndarray, cells: np.ndarray, row_of: np.ndarray, counts: np.ndarray) -> None:
+    """Count the values of each wanted cell of one block; `row_of`, (65536,), is its row in `counts`, or -1."""
+    for gene in range(offsets.shape[0]):
+        for i in range(offsets[gene, 0], offsets[gene, 1]):
+            row = row_of[cells[i]]
+            if row >= 0:
+                counts[row] += 1
+
+
+@compiled()
+def gather_rows(
+    offsets: np.ndarray,
+    cells: np.ndarray,
+    values: np.ndarray,
+    table: np.ndarray,
+    row_of: np.ndarray,
+    columns: np.ndarray,
+    cursor: np.ndarray,
+    indices: np.ndarray,
+    data: np.ndarray,
+) -> None:
+    """Write the values of wanted cells of one block row by row; `columns` is the new place of each gene, or -1.
+
+    `cursor`, (rows,), is the next free place of each row in `indices` and `data`.
+    """
+    for gene in range(offsets.shape[0]):
+        column = columns[gene]
+        for i in range(offsets[gene, 0], offsets[gene, 1]):
+            row = row_of[cells[i]]
+            if row >= 0 and column >= 0:
+                place = cursor[row]
+                cursor[row] = place + 1
+                indices[place] = column
+                data[place] = table[values[i]]
 
 
 @compiled()

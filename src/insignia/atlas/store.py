@@ -8,6 +8,7 @@ import pandas as pd
 
 from insignia.atlas.add_report import AddReport
 from insignia.atlas.change_report import ChangeReport
+from insignia.atlas.export_report import ExportReport
 from insignia.atlas.layout import FAST, GENES, MANIFEST, MAX_CELLS_PER_SEGMENT, SEGMENTS, WRITER_LOCK, check_encoding
 from insignia.atlas.manifest import GeneTable, Manifest
 from insignia.atlas.result import SearchResult
@@ -369,6 +370,33 @@ class Atlas:
         from insignia.atlas.verify import verify_atlas
 
         return verify_atlas(self.path, full=full, show=progress)
+
+    def export(self, path: str | Path, *, where: str | None = None, progress: bool | None = None) -> ExportReport:
+        """Write cells as AnnData, in bounded memory: attributions, metadata, and the record of how they were made.
+
+        `add` takes back what was written. Where barcodes repeat between studies, `obs_names` get the study in front,
+        and adding them again needs ``columns={"barcode": "barcode"}``; further columns are named by ``extra``.
+
+        Parameters
+        ----------
+        path
+            A new `.h5ad` file or `.zarr` folder, or a new folder with one `.h5ad` file for each set of genes that
+            studies measured: in one file, a gene that a study did not measure would look like a zero.
+        where
+            Which cells, as for `search`.
+        progress
+            `None` shows a bar on a terminal.
+
+        Raises
+        ------
+        InputError
+            There is something at `path`, or one file was asked for and the studies measured different genes.
+        FilterError
+            `where` is not one expression over the metadata, or chooses no cell.
+        """
+        from insignia.atlas.export import export
+
+        return export(self._snapshot, path, where=where, show=progress)
 
     def obs(self, where: str | None = None) -> pd.DataFrame:
         """Read the metadata of all cells, or of those that `where` chooses, in the order of the atlas."""

@@ -6,12 +6,13 @@ from typing import Annotated, Any, cast
 
 import typer
 
+from insignia.cli.atlas_life import add_commands
 from insignia.cli.output import DeviceOption, InterpolateOption, JsonFlag, PrecisionOption, emit, pairs, parse_steps
 from insignia.core.errors import InputError
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Create atlases, add studies, and say what is in them.", no_args_is_help=True)
+app = typer.Typer(help="Create atlases, change, check and export them, and say what is in them.", no_args_is_help=True)
 
 AtlasPath = Annotated[Path, typer.Argument(help="Folder of the atlas.")]
 
@@ -145,3 +146,6 @@ def cutoffs(
         as_json=as_json,
         text="\n".join(lines) or "The atlas keeps no cut-offs; insignia search --save-cutoff NAME makes one.",
     )
+
+
+add_commands(app)

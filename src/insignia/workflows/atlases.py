@@ -53,6 +53,7 @@ def add_cells(
     gene_symbols: str | None = None,
     gene_ids: str | None = None,
     device: str = "auto",
+    replaces: bool = False,
     show_progress: bool | None = None,
 ) -> AddReport:
     """Add cells to an atlas; raw ones are attributed on the way, as the atlas was made.
@@ -71,6 +72,8 @@ def add_cells(
         Where expression and gene names are; see `insignia.tl.attribute`.
     device
         Where raw cells are attributed; as for `insignia.tl.attribute`.
+    replaces
+        Studies that the atlas has already give way to these, in one step.
     show_progress
         `None` shows a bar when standard error is a terminal.
 
@@ -82,7 +85,15 @@ def add_cells(
         The model is not the one that the atlas was made with.
     """
     adata = cells if isinstance(cells, AnnData) else read(cells, backed=Path(cells).suffix in (".h5ad", ".zarr"))
-    add = partial(atlas.add, columns=columns, constants=constants, extra=extra, mapping=mapping, progress=show_progress)
+    add = partial(
+        atlas.add,
+        columns=columns,
+        constants=constants,
+        extra=extra,
+        mapping=mapping,
+        replaces=replaces,
+        progress=show_progress,
+    )
     if keys.ATTRIBUTION in adata.layers:
         return add(cells)
     if model is None:

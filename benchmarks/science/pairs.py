@@ -44,6 +44,6 @@ def _named(name: str) -> Study:
         found = study("kang_deep")
         tested = np.isin(found.donors, _TEST_DONORS)
         if name == "kang_deep_test":
-            return some(found.where(tested, name), 600)
-        return some(found.where(~tested, name), 2000)
+            return some(found.where(tested, name), 300)
+        return some(found.where(~tested, name), 1000)
     return study(name)

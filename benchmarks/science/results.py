@@ -13,7 +13,7 @@ import pandas as pd
 
 from benchmarks.parts import run_parts
 
-__all__ = ["FOLDER", "load", "main", "spread", "table"]
+__all__ = ["FOLDER", "is_there", "load", "main", "spread", "table"]
 
 FOLDER: Final = Path(__file__).parents[2] / "docs" / "science"
 DIGITS: Final = 4
@@ -54,6 +54,11 @@ def load(name: str) -> dict[str, Any]:
     """Read the result of a full run."""
     found: dict[str, Any] = json.loads((FOLDER / f"{name}.json").read_text())
     return found
+
+
+def is_there(name: str) -> bool:
+    """Whether there is the result of a full run."""
+    return (FOLDER / f"{name}.json").exists()
 
 
 def rounded(value: Any) -> Any:

@@ -13,6 +13,7 @@ import numpy as np
 from benchmarks.science.fits import Fits
 from benchmarks.science.recipes import Recipe, attributed
 from benchmarks.science.studies import Study
+from insignia.core import keys
 
 __all__ = ["DEFAULT", "PLAIN", "SCORES", "TUNED", "Score", "scored"]
 
@@ -59,6 +60,11 @@ def _expression(fits: Fits, study: Study, seed: int) -> np.ndarray:  # noqa: ARG
     return study.logged
 
 
+def _scaled_expression(fits: Fits, study: Study, seed: int) -> np.ndarray:  # noqa: ARG001
+    total = np.maximum(study.logged.sum(axis=1, keepdims=True), 1e-12)
+    return np.asarray(study.logged / total * keys.SCALE)
+
+
 def _z_score(fits: Fits, study: Study, seed: int) -> np.ndarray:  # noqa: ARG001
     return (study.logged - fits.mean) / fits.sd
 
@@ -84,6 +90,7 @@ def _by(recipe: Recipe, *, uses_labels: bool = False, family: str = "encoder") -
 
 SCORES: Final[dict[str, Score]] = {
     PLAIN: Score(_expression, "expression"),
+    "expression, rows scaled": Score(_scaled_expression, "expression"),
     "z-score": Score(_z_score, "expression"),
     "TF-IDF": Score(_tf_idf, "expression"),
     "expression x specificity": Score(_specificity, "expression", uses_labels=True),

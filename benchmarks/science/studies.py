@@ -51,6 +51,7 @@ NAMES: Final = {
     "NK": "NK",
 }
 MIN_CELLS: Final = 7
+MOST_GENES: Final = 1500
 TYPE, DONOR = "cell_type", "donor"
 
 
@@ -118,10 +119,16 @@ def study(name: str) -> Study:
     return Study(name, LOADERS[name]())
 
 
-def shared_genes(*studies: Study) -> np.ndarray:
-    """Genes that all measure and at least three cells of each express, in the order of the first."""
-    common = set.intersection(*(set(one.genes[_detected(one)]) for one in studies))
-    return np.array([gene for gene in studies[0].genes if gene in common])
+def shared_genes(trains: Study, *others: Study) -> np.ndarray:
+    """Genes that all measure and at least three cells of each express, in the order of the training study.
+
+    Of more than `MOST_GENES`, those that most training cells express; the scored cells have no say.
+    """
+    common = set.intersection(*(set(one.genes[_detected(one)]) for one in (trains, *others)))
+    kept = np.flatnonzero(np.isin(trains.genes, sorted(common)))
+    cells = np.asarray((trains.cells.X > 0).sum(axis=0)).ravel()[kept]
+    most: np.ndarray = np.sort(kept[np.argsort(-cells, kind="stable")[:MOST_GENES]])
+    return trains.genes[most]
 
 
 def _detected(one: Study) -> np.ndarray:
@@ -224,9 +231,10 @@ def hnscc() -> AnnData:
     """Puram 2017, head and neck tumours by full-length sequencing: 180 cells, eight types, 7,943 genes, log TPM."""
     found = ad.read_h5ad(real("scrna/hnscc_puram_chetah_180x7943.h5ad"))
     donors = pd.Series("one", index=found.obs_names)
-    # log2(TPM / 10 + 1) to natural logs, which the package reads
-    matrix = csr_matrix(found.X, dtype=np.float32) * np.float32(np.log(2))
-    return _made(matrix, found.var_names, found.obs["cell_type"], donors, names=NAMES)
+    amounts = np.exp2(found.X.toarray().astype(np.float64)) - 1
+    # the package reads natural logs of amounts per 10,000
+    logged = np.log1p(amounts / amounts.sum(axis=1, keepdims=True) * 1e4)
+    return _made(logged, found.var_names, found.obs["cell_type"], donors, names=NAMES)
 
 
 LOADERS: Final = {

@@ -74,7 +74,7 @@ def train(
         Weight of the squared error of the reconstruction beside the label loss.
     standardise
         Divide each gene by its standard deviation while training, so that weak genes count as much as strong ones; the
-        finished encoder reads genes as they are.
+        finished encoder reads genes as they are. It named no more known markers (docs/science.md).
     batch_size
         Cells per step.
     hold_out_by

@@ -21,10 +21,7 @@ KINDS: Final[dict[str, dict[str, Any]]] = {
     "labelled, one spread": {"labels": TYPE, "standardise": True},
     "unlabelled, one spread": {"standardise": True},
     "labelled, more genes dropped": {"labels": TYPE, "input_dropout": 0.6},
-    "labelled, more reconstruction": {"labels": TYPE, "reconstruction_weight": 4.0},
     "labelled, triplets": {"labels": TYPE, "loss": "triplet"},
-    "unlabelled, one spread, more genes hidden": {"standardise": True, "input_dropout": 0.6},
-    "unlabelled, one spread, wider": {"standardise": True, "hidden": (512, 512), "latent": 128},
 }
 """Options of `insignia.models.train`; "pca" and "untrained" are encoders too."""
 _LEAST_SD: Final = 0.05

@@ -32,7 +32,7 @@ RECIPES: Final = (
     Recipe("", "self", "mean", "positive", expressed=False),
     Recipe("", "self", "mean", "positive"),
     Recipe("", "contrast", "mean", "positive"),
-    Recipe("", "contrast", n_encoders=3),
+    Recipe("", "contrast", n_encoders=2),
 )
 
 

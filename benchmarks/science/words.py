@@ -32,9 +32,10 @@ FOLLOWS: Final = """
   single cell, and attribution adds nothing.
 - **A response that the model has not seen**: expression finds it better. Attribution still finds it; a contrast
   between cell types hardly does, for it explains a direction in which the response does not lie.
-- **Noise**: scaled rows and trained weights make hallmark sets differ less where only technique differs; part of that
-  is the scaling alone, see the scaled rows of expression. Ranks of genes in a type are no more stable than those of
-  expression.
+- **Noise**: attribution makes hallmark sets differ less where only technique differs, but so does expression with its
+  rows scaled as those of attributions are: it is the scaling, not the model. Ranks of genes are no more stable than
+  those of expression. Ribosomal and housekeeping genes lose weight by training, more on the path from the mean, most
+  by TF-IDF.
 - **What was tuned did not carry over.** It was best on two pairs of shallow studies, and on the reported ones it is
   no better than the default, which therefore stays as it is. A search over few studies picks what suits their depth.
 
@@ -111,7 +112,8 @@ another batch (log-normal, sd 0.5, around a half). *Rank* columns are correlatio
 genes, of a type's mean, of the differences between types. A score that ranks genes alike in all types would be stable
 for nothing: *to other types* is the correlation with the other types' means after noise. *Artefact*: half of the
 largest type's cells get the noise, and hallmark sets are asked for a difference; mean distance of their AUROC from a
-half, and the same without noise. Spread over seeds (of noise and of the encoder).
+half, and the same without noise. Spread over seeds (of noise and of the encoder). The files of Kang hold no
+mitochondrial genes, so that their share could not be asked.
 """
 TRANSFER: Final = """
 ## Across studies and technologies

@@ -32,7 +32,7 @@ def draw(folder: Path) -> None:
     _panels(folder / "science_noise.png", noise[first]["noises"], titles)
     interferon = results.load("interferon")
     depths = {
-        f"{donor}, {name}": scores
+        f"donor {donor}, {name}": scores
         for name, row in interferon.items()
         if isinstance(row, dict) and "donors" in row
         for donor, scores in row["donors"].items()

@@ -126,7 +126,8 @@ def tried(found: Mapping[str, Any]) -> str:
             for row in rows
         ]
         lines.append(f"| {score} | " + " | ".join(cells) + " |")
-    return f"{TRIED}\n\n" + "\n".join(lines)
+    note = found.get("note", "One seed.")
+    return f"{TRIED}\n{note}\n\n" + "\n".join(lines)
 
 
 def noise(found: Mapping[str, Any]) -> str:
@@ -250,7 +251,7 @@ def _by_pair(pairs: Mapping[str, Any], measure: str) -> str:
 
 
 def _machine(found: Mapping[str, Mapping[str, Any]]) -> str:
-    seconds = ", ".join(f"{name} {row['seconds']:,.0f} s" for name, row in found.items())
+    seconds = ", ".join(f"{name} {row['seconds']:,.0f} s" for name, row in found.items() if "seconds" in row)
     one = found["markers"]
     return (
         "## How to repeat it\n\n"

@@ -108,6 +108,8 @@ def questions(found: Mapping[str, Mapping[str, Any]]) -> Iterator[Question]:
         if isinstance(part, dict) and "units" in part:
             text = f"a cell's type found in another unit ({name})"
             yield Question(text, _means(part["scores"], "cells_centred"))
+            text = f"margin to the best other type in another unit ({name})"
+            yield Question(text, _means(part["scores"], "margin_centred"))
     for name, part in found["interferon"].items():
         if isinstance(part, dict) and "donors" in part:
             yield Question(f"interferon genes above others ({name})", _means(part["scores"], "genes"))

@@ -250,6 +250,13 @@ def test_groups_are_compared_and_a_second_signature_stands_beside(page):
     assert len(page.all("#two path.point")) > 10
 
 
+def test_one_group_is_compared_with_nothing(page):
+    page.open(f"{MS1}&filter=disease:septic+shock&compare=1")
+    assert "Only one disease is chosen" in page.text("#compare")
+    page.open(f"{MS1}&filter=disease:septic+shock&filter=disease:asthma&compare=1")
+    assert page.one("#compare-against").get_attribute("value") in ("septic shock", "asthma")
+
+
 def test_the_reverse_is_asked_of_the_chosen_cells_and_searched_on(page):
     page.open(f"{MS1}&filter=disease:septic+shock&filter=disease:Kawasaki+disease")
     page.click("#reverse button")

@@ -1,7 +1,7 @@
 // The explorer: one view, which the address holds; every change makes a new view, and draws it.
 import { atlasUrl, get } from "./api.js";
 import { drawComparison, drawCompareControls, reference } from "./compare.js";
-import { announce, byId, count, fill, h, hideTip, plural } from "./dom.js";
+import { announce, byId, count, fill, h, hideTip, plural, words } from "./dom.js";
 import { openSample } from "./drill.js";
 import { drawChips, drawFacets } from "./facets.js";
 import { drawContributions, drawMatch } from "./genes-panel.js";
@@ -166,6 +166,10 @@ const compare = () => part(body("compare"), async () => {
     return;
   }
   const waiting = await knownGroups();
+  if (waiting.length < 2) {
+    fill(node, h("p", {}, `Only one ${words(view.get("by", "disease"))} is chosen; take its filter away, or choose a second one to compare it with.`));
+    return;
+  }
   const controls = drawCompareControls(view, waiting, go);
   fill(node, controls, h("p", { class: "waiting" }, "Comparing donors…"));
   try {
@@ -179,7 +183,9 @@ const compare = () => part(body("compare"), async () => {
 async function knownGroups() {
   const column = view.get("by", "disease");
   const found = await get("groups", path("facets", view.only("filter")));
-  return (found?.facets.find((facet) => facet.column === column)?.values ?? []).filter((value) => value.cells).map((value) => value.value);
+  const values = (found?.facets.find((facet) => facet.column === column)?.values ?? []).filter((value) => value.cells);
+  // a facet counts beside its own filters; the comparison has only what they leave
+  return (values.some((value) => value.chosen) ? values.filter((value) => value.chosen) : values).map((value) => value.value);
 }
 
 const two = () => part(body("two"), async () => {

@@ -84,20 +84,21 @@ class Resampled(Source):
 
 
 def write(path: Path, data: Data, cells: int, encoding: str) -> float:
-    """Write an atlas of this many cells, an addition of five studies at a time, and return the seconds it took."""
+    """Write an atlas of this many cells, or go on with one, five studies at a time; return the seconds it took."""
     pool = data.study(1)
-    atlas = Atlas.create(path, genes=data.genes, record=data.record(), encoding=encoding)
+    if not path.exists():
+        Atlas.create(path, genes=data.genes, record=data.record(), encoding=encoding)
+    atlas = Atlas.open(path)
     began = time.perf_counter()
     studies = [
         Resampled(Path(f"study{number}"), keys.ATTRIBUTION, pool.shape[1], pool, data.record(), number, STUDY_CELLS)
         for number in range(cells // STUDY_CELLS)
     ]
     step = ADDITION_CELLS // STUDY_CELLS
-    for start in range(0, len(studies), step):
+    for start in range(len(atlas.studies), len(studies), step):
         atlas.add(studies[start : start + step], progress=False)
-        print(
-            f"{min(start + step, len(studies)) * STUDY_CELLS:,} cells, {time.perf_counter() - began:.0f} s", flush=True
-        )
+        done = min(start + step, len(studies)) * STUDY_CELLS
+        print(f"{done:,} cells, {time.perf_counter() - began:.0f} s", flush=True)
     return time.perf_counter() - began
 
 
@@ -227,7 +228,7 @@ def run(
     if not path.exists() and free < 1.2 * needed:
         return {"cells": cells, "skipped": f"{needed / 1e9:.0f} GB are needed and {free / 1e9:.0f} GB are free"}
     try:
-        write_s = write(path, data, cells, encoding) if not path.exists() else None
+        write_s = write(path, data, cells, encoding)
         n_values = Atlas.open(path).info()["values"]
         result = {"cells": cells, "values_per_cell": values_per_cell, "encoding": encoding, "values": n_values}
         result |= {"write_s": write_s, "bytes_per_value": size(path) / n_values, "load": os.getloadavg()[0]}

@@ -9,6 +9,7 @@ from tests.atlas.atlas_cells import GENES, N_GENES, RECORD, assert_scores, cells
 
 from insignia.atlas import Atlas, kernels, layout, merge, rewrite, versions
 from insignia.atlas.manifest import Manifest
+from insignia.atlas.snapshot import Snapshot
 from insignia.core.errors import AtlasDamaged, DuplicateStudy, InputError
 from insignia.core.files import sha256_file
 from insignia.data import write_h5ad
@@ -182,7 +183,7 @@ def test_packing_keeps_rows_values_and_scores(tmp_path, studies, encoding, monke
 def test_only_small_neighbours_are_packed(tmp_path):
     sizes = [3, 2, 9, 4, 4, 4, 12, 1]
     atlas = make_atlas(tmp_path / "a", *(cells(f"S{k}", n) for k, n in enumerate(sizes)))
-    groups = rewrite.pack_groups(Manifest.read(atlas.path), 12)
+    groups = rewrite.pack_groups(Snapshot.open(atlas.path), 12)
     found = [[piece.entry.cells for piece in group.pieces] for group in groups]
     assert found == [[3, 2], [4, 4, 4]]
     atlas.compact(max_cells_per_segment=12)
@@ -256,3 +257,25 @@ def test_counting_stops_at_a_row_that_is_not_there():
     counts = np.zeros((1, 1), dtype=np.int64)
     assert not kernels.count_moved(offsets, cells_, np.arange(5), counts)
     assert kernels.count_moved(offsets, cells_, np.arange(8), counts)
+
+
+def test_embeddings_go_with_their_cells_and_nothing_is_shortened_on_the_way(tmp_path):
+    rng = np.random.default_rng(3)
+    parts = [cells(f"S{k}", 6 + k) for k in range(5)]
+    for part in parts[:3]:
+        part.obsm["X_e"] = rng.normal(size=(part.n_obs, 4)).astype(np.float16)
+    atlas = make_atlas(tmp_path / "a")
+    for part in parts:
+        atlas.add(part, embedding="X_e" if "X_e" in part.obsm else None)
+    atlas.add(cells("S5", 3), encoding="compact")
+    atlas.compact()
+    found = [atlas._snapshot.segments.get(entry.id) for entry in Manifest.read(atlas.path).segments]
+    assert [segment.n_cells for segment in found] == [6 + 7 + 8, 9 + 10, 3]
+    assert [segment.encoding for segment in found] == ["fast", "fast", "compact"]
+    whole = np.concatenate([part.obsm["X_e"] for part in parts[:3]])
+    np.testing.assert_array_equal(found[0].per_cell()["embedding.npy"], whole)
+    atlas.remove("S1")
+    (entry, *_) = Manifest.read(atlas.path).segments
+    left = atlas._snapshot.segments.get(entry.id).per_cell()["embedding.npy"]
+    np.testing.assert_array_equal(left, np.concatenate([parts[0].obsm["X_e"], parts[2].obsm["X_e"]]))
+    assert atlas.verify().is_sound

@@ -39,7 +39,7 @@ def compact_segments(path: Path, max_cells: int, *, show: bool | None = None) ->
     began = time.perf_counter()
     with changing(path, "compact") as change:
         before = change.manifest
-        groups = pack_groups(before, max_cells)
+        groups = pack_groups(Snapshot(path, before), max_cells)
         if groups:
             snapshot = change.commit(rewrite(change, groups, what="packing segments", show=show))
         else:

@@ -154,23 +154,15 @@ def _metadata(snapshot: Snapshot, pieces: Sequence[Piece]) -> pa.Table:
 
 
 def _write_per_cell(snapshot: Snapshot, pieces: Sequence[Piece], folder: Path) -> list[str]:
-    """Take along the rows of further arrays with one row a cell, where every piece has them in one form."""
+    """Take along the rows of further arrays with one row a cell, which all pieces have in one form."""
     tables = [snapshot.segments.get(piece.entry.id).per_cell() for piece in pieces]
-    shared = [name for name in tables[0] if all(name in table for table in tables)]
-    names = []
-    for name in shared:
-        arrays = [table[name] for table in tables]
-        if len({(array.dtype, array.shape[1:]) for array in arrays}) == 1:
-            parts = [
-                array[start:stop] for array, piece in zip(arrays, pieces, strict=True) for start, stop in piece.kept
-            ]
-            shape = (sum(len(part) for part in parts), *arrays[0].shape[1:])
-            with (folder / name).open("wb") as file:
-                np.lib.format.write_array_header_1_0(
-                    file,
-                    {"descr": np.lib.format.dtype_to_descr(arrays[0].dtype), "fortran_order": False, "shape": shape},
-                )
-                for part in parts:
-                    file.write(np.ascontiguousarray(part).data)
-            names.append(name)
-    return names
+    for name, first in tables[0].items():
+        arrays = zip((table[name] for table in tables), pieces, strict=True)
+        parts = [array[start:stop] for array, piece in arrays for start, stop in piece.kept]
+        shape = (sum(len(part) for part in parts), *first.shape[1:])
+        about = {"descr": np.lib.format.dtype_to_descr(first.dtype), "fortran_order": False, "shape": shape}
+        with (folder / name).open("wb") as file:
+            np.lib.format.write_array_header_1_0(file, about)
+            for part in parts:
+                file.write(np.ascontiguousarray(part).data)
+    return list(tables[0])

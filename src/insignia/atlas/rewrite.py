@@ -7,7 +7,7 @@ from insignia.atlas.commit import Change
 from insignia.atlas.layout import MAX_CELLS_PER_SEGMENT
 from insignia.atlas.manifest import Manifest, SegmentEntry, StudyRange
 from insignia.atlas.merge import Piece, merge
-from insignia.atlas.segment import PanelRange
+from insignia.atlas.segment import PanelRange, Segment
 from insignia.atlas.snapshot import Snapshot
 from insignia.core.files import sha256_text
 from insignia.core.progress import progress
@@ -39,7 +39,7 @@ def rewrite(change: Change, groups: Sequence[Group], *, what: str, show: bool | 
             if group.n_cells:
                 kept = tuple(piece for piece in group.pieces if piece.n_cells)
                 folder = change.segment(_name(manifest, group, number))
-                encoding = _encoding(snapshot, kept)
+                encoding = snapshot.segments.get(kept[0].entry.id).encoding
                 written[id(group)] = merge(snapshot, kept, folder, encoding=encoding, advance=advance)
     segments: list[SegmentEntry] = []
     ranges: dict[str, tuple[PanelRange, ...]] = {}
@@ -101,21 +101,32 @@ def drop_studies(change: Change, studies: Collection[str], *, show: bool | None)
     return rewrite(change, groups, what="removing studies", show=show).without(studies)
 
 
-def pack_groups(manifest: Manifest, max_cells: int = MAX_CELLS_PER_SEGMENT) -> list[Group]:
+def pack_groups(snapshot: Snapshot, max_cells: int = MAX_CELLS_PER_SEGMENT) -> list[Group]:
     """Group neighbouring segments of less than half the wanted size; the larger ones are left alone.
 
     So a cell is copied about as often as its segment can double, however often small studies are added and packed.
+    Segments of different encodings stay apart, because values would change, and so do those of which only some keep
+    embeddings, or others.
     """
     groups: list[Group] = []
     open_pieces: list[Piece] = []
-    for entry in (*manifest.segments, None):
+    kind = None
+    for entry in (*snapshot.manifest.segments, None):
+        is_small = entry is not None and 2 * entry.cells <= max_cells
+        own = _kind(snapshot.segments.get(entry.id)) if entry is not None and is_small else None
         size = sum(piece.n_cells for piece in open_pieces)
-        if entry is None or 2 * entry.cells > max_cells or size + entry.cells > max_cells:
+        if entry is None or own != kind or size + entry.cells > max_cells:
             groups.append(Group(tuple(open_pieces)))
-            open_pieces = []
-        if entry is not None and 2 * entry.cells <= max_cells:
+            open_pieces, kind = [], own
+        if entry is not None and is_small:
             open_pieces.append(Piece(entry, ((0, entry.cells),)))
     return [group for group in groups if len(group.pieces) > 1]
+
+
+def _kind(segment: Segment) -> tuple[object, ...]:
+    """Tell what segments that join must share."""
+    arrays = sorted((name, str(array.dtype), array.shape[1:]) for name, array in segment.per_cell().items())
+    return segment.encoding, *arrays
 
 
 def _complement(gone: Sequence[tuple[int, int]], cells: int) -> tuple[tuple[int, int], ...]:
@@ -126,9 +137,3 @@ def _complement(gone: Sequence[tuple[int, int]], cells: int) -> tuple[tuple[int,
 def _name(manifest: Manifest, group: Group, number: int) -> str:
     told = repr([(piece.entry.sha256, piece.kept) for piece in group.pieces])
     return f"{manifest.version + 1:04d}-{sha256_text(told)[:8]}-{number:02d}"
-
-
-def _encoding(snapshot: Snapshot, pieces: Sequence[Piece]) -> str:
-    """Keep the encoding of the pieces; where they differ, take that of the atlas."""
-    found = {snapshot.segments.get(piece.entry.id).encoding for piece in pieces}
-    return found.pop() if len(found) == 1 else snapshot.manifest.encoding

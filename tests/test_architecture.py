@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 import warnings
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,12 @@ def test_long_files_are_listed_for_a_look():
         warnings.simplefilter("always")
         if long:
             warnings.warn(f"files over {LONG} lines, have a look: {long}", stacklevel=1)
+
+
+def test_test_files_have_names_of_their_own():
+    """Two of one name in different folders cannot be collected together."""
+    names = Counter(path.name for path in Path(__file__).parent.rglob("test_*.py"))
+    assert [name for name, times in names.items() if times > 1] == []
 
 
 @pytest.mark.parametrize("verb", ["annotate", "attribute", "compare_scores", "embed", "rank_genes", "score"])

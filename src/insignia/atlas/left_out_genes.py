@@ -26,7 +26,7 @@ def without_each_gene(comparison: "Comparison", hits: "Hits") -> pd.DataFrame:
     """Compare again without each gene of the signature in turn.
 
     Each time the scores are those of the other genes, divided as a search divides them, and hits are called again by
-    the same rule; a cut-off that came from another search stays where it is.
+    the same rule; a cut-off that came from another search, or from random gene sets, stays where it is.
 
     Returns
     -------
@@ -41,7 +41,8 @@ def without_each_gene(comparison: "Comparison", hits: "Hits") -> pd.DataFrame:
     """
     cells = _CellsOfUnits.of(comparison, hits)
     whole = _score_differences(comparison, cells.units(hits))
-    own = hits.is_own
+    # the null of random gene sets is that of the whole signature, and dear; such a cut-off stays too
+    own = hits.rule != "null" and hits.is_own
     parts = []
     for gene, scores in scores_without_each_gene(hits.result):
         if np.isnan(scores).all():

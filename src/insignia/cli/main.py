@@ -12,6 +12,7 @@ from insignia.cli import (
     compare,
     demo,
     model,
+    ms1,
     perturb,
     screen,
     search,
@@ -46,6 +47,7 @@ app.command("screen")(screen.screen)
 app.command("programs")(screen.programs)
 app.command("serve")(serve.serve)
 app.command("export-page")(serve.export_page)
+app.command("ms1")(ms1.ms1)
 app.command("demo")(demo.demo)
 
 

@@ -1,6 +1,7 @@
 """The report of a search: one page with the question, the answer, figures, tables, and how to repeat it."""
 
 import platform
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,6 +42,7 @@ def search_report(
     command: str | None = None,
     comparison: "Comparison | None" = None,
     leave_out: bool = True,
+    notes: Sequence[str] = (),
 ) -> Path:
     """Write one self-contained HTML page about a search.
 
@@ -71,6 +73,8 @@ def search_report(
     leave_out
         Compare again without each study and without each gene of the signature in turn, which takes about as long as
         one comparison for each of them.
+    notes
+        Further warnings, shown with the answer.
 
     Returns
     -------
@@ -85,7 +89,7 @@ def search_report(
     n_studies = len({entry.study for entry in result.studies})
     sections = [
         Section("Question", _question(result, hits, table, by)),
-        Section("Answer", _answer(result, table, by, min_samples, comparison)),
+        Section("Answer", _answer(result, table, by, min_samples, comparison, notes)),
         Section("Samples by group", _figures(table, by, top, min_samples, comparison)),
         *_comparison(comparison, hits, max_rows, leave_out),
         Section("Groups", _groups(table, by, min_samples, max_rows)),
@@ -118,10 +122,15 @@ def _question(result: "SearchResult", hits: "Hits", table: "SampleTable", by: st
 
 
 def _answer(
-    result: "SearchResult", table: "SampleTable", by: str, min_samples: int, comparison: "Comparison | None"
+    result: "SearchResult",
+    table: "SampleTable",
+    by: str,
+    min_samples: int,
+    comparison: "Comparison | None",
+    further: Sequence[str],
 ) -> list[Part]:
     first, *others = answer(table, by=by, min_samples=min_samples)
-    notes = [Note(said) for said in warnings_of(table, result.coverage)]
+    notes = [Note(said) for said in [*warnings_of(table, result.coverage), *further]]
     tested = [Lead(verdict(comparison))] if comparison is not None else []
     return [
         *tested,

@@ -7,6 +7,7 @@ import insignia.workflows.story_demo  # noqa: F401 - all register
 from insignia.workflows.atlases import add_cells, create_atlas
 from insignia.workflows.attribute_file import attribute_file
 from insignia.workflows.imports import import_census, import_published
+from insignia.workflows.ms1 import Ms1Answer, Ms1Options, ms1
 from insignia.workflows.registry import Demo, demos
 from insignia.workflows.shard_estimate import Estimate, estimate_attribution
 from insignia.workflows.shard_plan import parse_shard
@@ -17,6 +18,8 @@ from insignia.workflows.spatial_stack import impute_stack, prepare_stack
 __all__ = [
     "Demo",
     "Estimate",
+    "Ms1Answer",
+    "Ms1Options",
     "ShardPart",
     "ShardReport",
     "add_cells",
@@ -29,6 +32,7 @@ __all__ = [
     "import_census",
     "import_published",
     "impute_stack",
+    "ms1",
     "parse_shard",
     "prepare_stack",
 ]

@@ -6,7 +6,8 @@ from typing import Final
 import numpy as np
 from scipy.optimize import minimize
 from scipy.special import betaln, expit, gammaln, logit, logsumexp
-from scipy.stats import chi2, norm
+from scipy.stats import norm
+from scipy.stats import t as student
 
 from insignia.core.errors import InputError
 
@@ -25,9 +26,16 @@ class BetaBinomialFit:
     Parameters
     ----------
     log_odds
-        Of cases against the others, with `low` and `high`, an interval of 95 % from the curvature of the likelihood.
+        Of cases against the others, with `low` and `high`, an interval of 95 % from the curvature of the likelihood and
+        Student's t.
     p
-        Of the likelihood ratio against no difference.
+        Of the likelihood ratio against no difference, read as that of a linear model with `df` degrees of freedom: few
+        studies and donors say little of how much they vary, which the chi-square of large samples ignores.
+    statistic
+        Twice the logarithm of the likelihood ratio.
+    df
+        Degrees of freedom, between those of donors within studies and those of studies, by where the information on
+        the difference comes from.
     study_sd
         Standard deviation of the studies' effects on the log odds.
     overdispersion
@@ -40,6 +48,8 @@ class BetaBinomialFit:
     low: float
     high: float
     p: float
+    statistic: float
+    df: float
     study_sd: float
     overdispersion: float
     converged: bool
@@ -77,16 +87,51 @@ def beta_binomial(hits: np.ndarray, cells: np.ndarray, is_case: np.ndarray, stud
     data = (hits, cells, is_case.astype(float), place)
     full, null = _fit(data, with_effect=True), _fit(data, with_effect=False)
     statistic = max(0.0, 2 * (null.fun - full.fun))
-    effect, reach = float(full.x[3]), float(norm.ppf(0.975) * _standard_error(full.x, data))
+    df, size = _degrees_of_freedom(full.x, data)
+    squared = df * np.expm1(statistic / size)
+    # the estimates of maximum likelihood are too narrow by what the means took from them
+    reach = float(student.ppf(0.975, df) * _standard_error(full.x, data) * (size / df) ** 0.5)
+    effect = float(full.x[3])
     return BetaBinomialFit(
         log_odds=effect,
         low=effect - reach,
         high=effect + reach,
-        p=float(chi2.sf(statistic, 1)),
+        p=float(2 * student.sf(squared**0.5, df)),
+        statistic=statistic,
+        df=df,
         study_sd=float(np.exp(full.x[1])),
         overdispersion=float(expit(full.x[2])),
         converged=bool(full.success and null.success and np.isfinite(reach)),
     )
+
+
+def _degrees_of_freedom(at: np.ndarray, data: tuple[np.ndarray, ...]) -> tuple[float, float]:
+    """Degrees of freedom of the effect, and the number of observations of the linear model that has as many.
+
+    Satterthwaite's rule over two sources: differences within studies, whose variance the donors tell, and differences
+    between studies, whose variance the studies tell. A study of one group speaks only through the latter.
+    """
+    _, cells, case, place = data
+    mean = expit(at[0] + at[3] * case)
+    # variance of a donor's empirical log odds: sampling of cells, and donors that differ
+    variance = (1 + (cells - 1) * expit(at[2])) / (cells * mean * (1 - mean))
+    n_studies = int(place.max()) + 1
+    cases = np.bincount(place, case / variance, minlength=n_studies)
+    others = np.bincount(place, (1 - case) / variance, minlength=n_studies)
+    total = cases + others
+    within = float((cases * others / total).sum())
+    # what the means of studies add, each weighed by the variance of its own mean
+    share, weight = cases / total, 1 / (np.exp(2 * at[1]) + 1 / total)
+    spread = share - (weight * share).sum() / weight.sum()
+    between = float((weight * spread**2).sum())
+    held = int(np.count_nonzero((cases > 0) & (others > 0)))
+    used = np.isin(place, np.flatnonzero((cases > 0) & (others > 0)))
+    df_within, size_within = max(1.0, float(used.sum() - held - 1)), max(3.0, float(used.sum()))
+    df_between, size_between = max(1.0, n_studies - 2.0), max(3.0, float(n_studies))
+    if within + between <= 0:
+        return df_between, size_between
+    df = (within + between) ** 2 / (within**2 / df_within + between**2 / df_between)
+    return df, df * (within * size_within / df_within + between * size_between / df_between) / (within + between)
 
 
 def _fit(data: tuple[np.ndarray, ...], *, with_effect: bool):  # type: ignore[no-untyped-def]

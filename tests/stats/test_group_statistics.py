@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import betabinom, mannwhitneyu, rankdata
+from scipy.stats import betabinom, chi2, mannwhitneyu, rankdata
 from statsmodels.stats.meta_analysis import combine_effects
 
 from insignia.core.errors import InputError
@@ -154,6 +154,27 @@ def test_beta_binomial_finds_what_was_planted():
     assert beta_binomial(hits, cells, ~is_case, study).log_odds == pytest.approx(-found[0].log_odds, abs=1e-2)
     nothing = [beta_binomial(*planted_hits(np.random.default_rng(100 + seed), 0.0)).p for seed in range(8)]
     assert sum(p < 0.05 for p in nothing) <= 2
+
+
+def test_the_model_has_the_degrees_of_freedom_of_where_its_information_is():
+    """Donors tell the variance of differences within studies, and only studies that of differences between them."""
+    hits, _, is_case, study = planted_hits(np.random.default_rng(0), 0.0)
+    within = beta_binomial(hits, np.full(80, 300), is_case, study)
+    assert within.df == pytest.approx(80 - 8 - 1, rel=0.05)
+    between = beta_binomial(hits, np.full(80, 300), study < 4, study)
+    assert between.df == pytest.approx(8 - 2, rel=1e-6)
+    for found in (within, between):
+        assert found.p > chi2.sf(found.statistic, 1)
+    assert between.high - between.low > within.high - within.low
+
+
+def test_the_model_approaches_the_chi_square_of_large_samples():
+    rng = np.random.default_rng(5)
+    study, is_case = np.repeat(np.arange(40), 20), np.tile([True, False], 400)
+    cells = rng.integers(50, 300, 800)
+    odds = -2 + rng.normal(0, 0.5, 40)[study] + 0.04 * is_case + rng.normal(0, 0.3, 800)
+    found = beta_binomial(rng.binomial(cells, 1 / (1 + np.exp(-odds))), cells, is_case, study)
+    assert found.p == pytest.approx(chi2.sf(found.statistic, 1), rel=0.15)
 
 
 def test_untested_rows_stay_out_of_the_adjustment():

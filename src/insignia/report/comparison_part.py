@@ -20,7 +20,8 @@ HOW: Final = {
     "mann_whitney": "the test of Mann and Whitney over all donors, which takes differences between studies for effects",
     "meta": "a random-effects meta-analysis of the differences within studies (Paule and Mandel; Hartung, Knapp, Sidik "
     "and Jonkman)",
-    "beta_binomial": "a beta-binomial model of hits among cells with random studies, by likelihood ratio",
+    "beta_binomial": "a beta-binomial model of hits among cells with random studies, by a likelihood ratio with "
+    "the degrees of freedom that the donors and studies at hand give",
 }
 
 

@@ -100,8 +100,9 @@ What theory says, and what came of it on the tuning pairs (columns as above):
 - The cell's own embedding as the target also rewards what all cells share. Taking the mean embedding off, or
   contrasting types, removes that.
 - From the mean profile, what all cells share cancels, but **a cell is also credited with every gene that it lacks**:
-  a T cell is told from a monocyte by the absence of LYZ. Over all genes, ranks of markers then fall to chance; kept
-  to expressed genes, they come back between donors of one study, and less from Kang to PBMC 68k.
+  a T cell is told from a monocyte by the absence of LYZ. Over all genes, ranks of markers then fall, to chance where
+  the profile is a mean of amounts; kept to expressed genes, they come back between donors of one study, and less from
+  Kang to PBMC 68k.
 - Keeping only positive attributions gives more share to markers and worse ranks, for genes of no clear sign all
   become zero.
 - Gradients of a trained network are noisy from seed to seed; averaging three encoders removes some of it.

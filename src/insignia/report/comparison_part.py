@@ -63,6 +63,7 @@ def comparison_parts(comparison: "Comparison", *, name: str, max_rows: int, leav
         parts.append(Table(shown, "Most significant first.", name=f"{name}-comparison", max_rows=max_rows))
     left = comparison.leave_one_study_out() if leave_out else ()
     if isinstance(left, pd.DataFrame) and len(left):
+        left = left if (left["stratum"] != "all").any() else left.drop(columns="stratum")
         about = "Without each study in turn: how far shift and p move, and the study that matters most."
         parts.append(Table(left, about, name=f"{name}-leave-one-study-out", max_rows=max_rows))
     return parts

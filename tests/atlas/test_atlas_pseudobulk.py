@@ -35,6 +35,14 @@ def test_means_are_those_of_the_cells_and_nan_where_not_measured(atlas, where):
     assert found.obs_names[0] == "_".join(expected.index[0])
 
 
+def test_a_group_that_measured_nothing_of_a_gene_has_nan_and_not_0(tmp_path):
+    apart = make_atlas(tmp_path / "a", [cells("S1", 30, genes=range(8)), cells("S2", 30, genes=range(5, 12))])
+    found = apart.pseudobulk(["study"], genes="all")
+    assert list(found.var_names) == [f"GENE{k}" for k in range(12)]
+    np.testing.assert_array_equal(np.isnan(found.X.toarray()), [[False] * 8 + [True] * 4, [True] * 5 + [False] * 7])
+    np.testing.assert_array_equal(np.isnan(found.layers["psbulk_props"].toarray()), np.isnan(found.X.toarray()))
+
+
 def test_shared_genes_have_no_nan(atlas):
     found = atlas.pseudobulk(min_cells=12)
     assert list(found.var_names) == [f"GENE{k}" for k in range(5, 35)]

@@ -49,6 +49,10 @@ bench: .venv/.bench
 	$(BIN)/python -m benchmarks.search --quick
 	$(BIN)/python -m benchmarks.spatial --quick
 	$(BIN)/python -m benchmarks.perturb --quick
+	$(BIN)/python -m benchmarks.statistics --quick
+	$(BIN)/python -m benchmarks.screen --quick
+	$(BIN)/python -m benchmarks.ingest --quick
+	$(BIN)/python -m benchmarks.faults --quick
 
 clean:
 	rm -rf .venv out docs/_build build dist

@@ -53,6 +53,7 @@ bench: .venv/.bench
 	$(BIN)/python -m benchmarks.screen --quick
 	$(BIN)/python -m benchmarks.ingest --quick
 	$(BIN)/python -m benchmarks.faults --quick
+	$(BIN)/python -m benchmarks.serve --quick
 
 clean:
 	rm -rf .venv out docs/_build build dist

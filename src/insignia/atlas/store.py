@@ -4,14 +4,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
 from insignia.atlas.add_report import AddReport
 from insignia.atlas.change_report import ChangeReport
+from insignia.atlas.embedded_atlas import EmbeddedAtlas
 from insignia.atlas.export_report import ExportReport
 from insignia.atlas.layout import FAST, GENES, MANIFEST, MAX_CELLS_PER_SEGMENT, SEGMENTS, WRITER_LOCK, check_encoding
 from insignia.atlas.manifest import GeneTable, Manifest
-from insignia.atlas.result import SearchResult
+from insignia.atlas.questions import AtlasQuestions
 from insignia.atlas.snapshot import Snapshot, write_genes
 from insignia.atlas.sources import Sources, find_sources
 from insignia.atlas.verify_report import VerifyReport
@@ -20,37 +19,23 @@ from insignia.core import keys
 from insignia.core.errors import AtlasError, AtlasMismatch, InputError
 from insignia.core.files import atomic_folder
 from insignia.data import AttributionRecord, MetadataMap, metadata_map
-from insignia.genes import GeneMatch, GeneVocabulary, Signature
+from insignia.genes import GeneVocabulary
 
 if TYPE_CHECKING:
-    import numpy as np
-    from anndata import AnnData
-    from scipy.sparse import csr_matrix
-
     from insignia.atlas.calls import Hits
-    from insignia.atlas.cell_filters import CellFilters
     from insignia.atlas.cutoffs import Cutoffs
     from insignia.atlas.frozen import FrozenCutoffs
-    from insignia.atlas.neighbours import Neighbours
     from insignia.atlas.screens.keep import RegroupReport
-    from insignia.atlas.screens.pseudobulk import Genes
-    from insignia.atlas.screens.ranking import ProgramRanking
-    from insignia.atlas.screens.screen import Screen
-    from insignia.atlas.screens.signature_list import Signatures
-    from insignia.atlas.search import Agg
 
 __all__ = ["Atlas"]
 
 
-class Atlas:
+class Atlas(AtlasQuestions, EmbeddedAtlas):
     """An atlas on disk; make one with `Atlas.create`, open one with `Atlas.open`.
 
     An open atlas, and every result of it, keeps showing the version it was opened at or brought to by its own changes,
     whatever others change meanwhile. A change starts from the newest version.
     """
-
-    def __init__(self, snapshot: Snapshot) -> None:
-        self._snapshot = snapshot
 
     @classmethod
     def create(
@@ -109,59 +94,6 @@ class Atlas:
             Its manifest is not what was written.
         """
         return cls(Snapshot.open(Path(path)))
-
-    @property
-    def path(self) -> Path:
-        """Folder of the atlas."""
-        return self._snapshot.path
-
-    @property
-    def genes(self) -> GeneVocabulary:
-        """Gene table."""
-        return self._snapshot.genes
-
-    @property
-    def record(self) -> AttributionRecord:
-        """How the attributions were made."""
-        return self._snapshot.manifest.record
-
-    @property
-    def studies(self) -> dict[str, int]:
-        """Cells of each study."""
-        return self._snapshot.manifest.study_cells()
-
-    @property
-    def columns(self) -> list[str]:
-        """Metadata columns, which `where` may name."""
-        return self._snapshot.columns
-
-    def __len__(self) -> int:
-        return self._snapshot.manifest.cells
-
-    def __repr__(self) -> str:
-        return (
-            f"Atlas({self.path.name!r}: {len(self):,} cells of {len(self.studies):,} studies, "
-            f"{self._snapshot.manifest.genes.count:,} genes, {self.record.model}, {self.record.method})"
-        )
-
-    def info(self) -> dict[str, Any]:
-        """Sizes and provenance as plain values: cells, values, studies, segments, bytes, genes, columns, record."""
-        manifest = self._snapshot.manifest
-        return {
-            "path": str(self.path),
-            "cells": manifest.cells,
-            "values": sum(entry.values for entry in manifest.segments),
-            "studies": len(manifest.studies),
-            "segments": len(manifest.segments),
-            "bytes": sum(entry.bytes for entry in manifest.segments),
-            "genes": manifest.genes.count,
-            "organism": self.genes.organism,
-            "encoding": manifest.encoding,
-            "version": manifest.version,
-            "columns": self.columns,
-            "record": manifest.record.to_dict(),
-            "sha256": manifest.sha256(),
-        }
 
     def add(
         self,
@@ -398,154 +330,6 @@ class Atlas:
 
         return export(self._snapshot, path, where=where, show=progress)
 
-    def obs(self, where: str | None = None) -> pd.DataFrame:
-        """Read the metadata of all cells, or of those that `where` chooses, in the order of the atlas."""
-        from insignia.atlas.filters import select
-
-        return self._snapshot.frame(rows=None if where is None else select(self._snapshot, where))
-
-    def search(
-        self,
-        signature: str | Signature | Sequence[str] | Mapping[str, float],
-        *,
-        where: str | None = None,
-        agg: "Agg" = "mean",
-        min_coverage: float = 0.5,
-        filters: "CellFilters | None" = None,
-        executor: object = 1,
-    ) -> SearchResult:
-        """Score a signature in every cell, or in those that `where` chooses.
-
-        Parameters
-        ----------
-        signature
-            Name of a bundled signature, a gene list, a mapping of genes to weights, or a `Signature`.
-        where
-            A DuckDB expression over the metadata, e.g. ``"tissue = 'blood' AND disease <> 'normal'"``.
-        agg
-            How the genes' attributions a are combined with their weights w, over the genes that the cell's study
-            measured: ``"mean"`` is sum(w a) / sum(abs(w)), ``"weighted_mean"`` is sum(w a) / sum(w), and ``"sum"`` is
-            sum(w a), which is smaller where a study measured fewer of the genes.
-        min_coverage
-            Studies that measured a smaller fraction of the signature's genes get no score (NaN), with a warning
-            that names them.
-        filters
-            Quality and in-vivo rules with names, e.g. ``CellFilters(min_genes=500, in_vivo=True)``; the result says
-            how many cells each dropped.
-
-        executor
-            Where segments are read: 1 for the threads of this process, a number of processes, the address of a dask
-            scheduler, or a `distributed.Client`, whose workers must see the atlas under the same path. The scores
-            are the same to the bit.
-
-        Raises
-        ------
-        SignatureError
-            The signature is empty or unknown, or its weights add up to 0 under ``"weighted_mean"``.
-        GeneMatchError
-            No gene is known to the atlas, or no study measured enough of them.
-        OrganismMismatch
-            The signature is of another organism.
-        FilterError
-            `where` is not one expression over the metadata, or chooses no cell.
-
-        References
-        ----------
-        doi:10.1101/2025.06.14.659567
-        """
-        from insignia.atlas.search import search
-
-        return search(
-            self._snapshot,
-            signature,
-            where=where,
-            agg=agg,
-            min_coverage=min_coverage,
-            filters=filters,
-            executor=executor,
-        )
-
-    def screen(
-        self,
-        signatures: "Signatures" = None,
-        *,
-        where: str | None = None,
-        columns: Sequence[str] | None = None,
-        agg: "Agg" = "mean",
-        min_coverage: float = 0.5,
-    ) -> "Screen":
-        """Score many signatures in all groups of cells, from the means of the groups: thousands in seconds.
-
-        A score is the mean of what `search` gives the cells of the group. Means answer screens, never hits.
-
-        Parameters
-        ----------
-        signatures
-            Path of a GMT file, a mapping from names to gene lists or weights, a list of `Signature` or of bundled
-            names; `None` takes all bundled signatures.
-        where
-            As for `search`. Groups of which it takes a part are computed again from these cells.
-        columns
-            Metadata columns that form groups; the study always belongs to them. `None` takes study, sample, donor,
-            tissue, disease and cell type.
-        agg, min_coverage
-            As for `search`.
-
-        Raises
-        ------
-        SignatureError, GeneMatchError, OrganismMismatch, FilterError
-            As `search`, where none of the signatures can be scored.
-        MissingMetadata
-            The atlas has no such column.
-
-        Warns
-        -----
-        CoverageWarning
-            Some signatures have no score, or none in some groups.
-        """
-        from insignia.atlas.screens.run import run_screen
-
-        return run_screen(self._snapshot, signatures, where=where, columns=columns, agg=agg, min_coverage=min_coverage)
-
-    def pseudobulk(
-        self,
-        by: Sequence[str] | None = None,
-        *,
-        where: str | None = None,
-        min_cells: int = 1,
-        genes: "Genes" = "shared",
-    ) -> "AnnData":
-        """Give the mean attributions of groups of cells as AnnData, groups x genes.
-
-        Parameters
-        ----------
-        by
-            Metadata columns that form groups; `None` takes study, donor and cell type.
-        where
-            As for `search`.
-        min_cells
-            Groups with fewer cells are left out.
-        genes
-            ``"shared"`` keeps the genes that all of the groups measured; ``"all"`` also those that some did, with NaN,
-            never 0, where a group did not.
-
-        Returns
-        -------
-        Means in `X`, sparse float32; in `obs` the columns, further ones that are constant within all groups, and
-        ``psbulk_cells``; the share of cells with any in ``layers["psbulk_props"]``. These are attributions, not
-        counts: they suit decoupler's scores, and not DESeq2, for which `insignia.pp.pseudobulk` adds up counts.
-
-        Raises
-        ------
-        MissingMetadata
-            The atlas has no such column.
-        InputError
-            No group has enough cells, or the groups share no measured gene.
-        """
-        from insignia.atlas.screens.pseudobulk import atlas_pseudobulk
-
-        return atlas_pseudobulk(self._snapshot, by=by, where=where, min_cells=min_cells, genes=genes)
-
     def regroup(
         self, columns: Sequence[str] | None = None, *, where: str | None = None, progress: bool | None = None
     ) -> "RegroupReport":
@@ -575,151 +359,3 @@ class Atlas:
 
         self._snapshot, report = regroup(self.path, columns=columns, where=where, show=progress)
         return report
-
-    def rank_programs(
-        self,
-        where: str,
-        *,
-        reference: str,
-        signatures: "Signatures" = None,
-        agg: "Agg" = "mean",
-        min_coverage: float = 0.5,
-        min_cells: int = 25,
-        min_detection: float = 0.05,
-        paired: bool | None = None,
-        alpha: float = 0.05,
-    ) -> "ProgramRanking":
-        """Ask the reverse: which programs and which genes stand out in some cells against a reference.
-
-        Units are donors. Where most donors have cells of both kinds, each is compared with itself by Wilcoxon's signed
-        rank test; else donors are ranked within the studies that have both kinds, by van Elteren's. q-values are those
-        of Benjamini and Hochberg, over programs and over genes apart. Attributions of a cell add up to 1,000, so that
-        what some genes gain, others lose.
-
-        Parameters
-        ----------
-        where, reference
-            Expressions that choose the cells and what they are compared with, e.g. ``"disease = 'sepsis' AND cell_type
-            = 'monocyte'"`` and ``"disease = 'normal' AND cell_type = 'monocyte'"``.
-        signatures, agg, min_coverage
-            As for `screen`; `None` takes all bundled signatures.
-        min_cells
-            Samples with fewer such cells are put aside.
-        min_detection
-            Genes detected in a smaller share of the cells of both kinds are not tested.
-        paired
-            Whether to compare each donor with itself; `None` decides by the donors that there are.
-        alpha
-            Level that a row must be able to reach to be tested.
-
-        Raises
-        ------
-        InputError
-            Some cells belong to both kinds, no donor has enough cells, or no gene is detected.
-        FilterError, GeneMatchError, SignatureError
-            As `screen`.
-        """
-        from insignia.atlas.screens.ranking import rank_programs
-
-        return rank_programs(
-            self._snapshot,
-            where,
-            reference=reference,
-            signatures=signatures,
-            agg=agg,
-            min_coverage=min_coverage,
-            min_cells=min_cells,
-            min_detection=min_detection,
-            paired=paired,
-            alpha=alpha,
-        )
-
-    def embedding(self, where: str | None = None) -> "np.ndarray":
-        """Read the embeddings that `add` kept, float32 (cells, latent), in the order of `obs(where)`.
-
-        Raises
-        ------
-        MissingMetadata
-            Some of the cells have none.
-        """
-        from insignia.atlas.embeddings import read_embedding
-
-        return read_embedding(self._snapshot, self._rows(where))
-
-    def centroid(self, where: str | None = None) -> "np.ndarray":
-        """Average the embeddings of some cells, each cell counting alike: float32 (latent,).
-
-        With `insignia.attribution.Centroid`, or two of them with `insignia.attribution.Contrast`, it is a target of
-        attribution, without running the model again on the cells of the atlas.
-
-        Raises
-        ------
-        MissingMetadata
-            Some of the cells have no embedding.
-        """
-        from insignia.atlas.embeddings import centroid
-
-        return centroid(self._snapshot, self._rows(where))
-
-    def contrast(self, towards: str, against: str) -> "np.ndarray":
-        """Subtract the centroid of one choice of cells from that of another: what leads from these to those."""
-        difference: np.ndarray = self.centroid(towards) - self.centroid(against)
-        return difference
-
-    def neighbours(self, queries: "np.ndarray", k: int = 15, *, where: str | None = None) -> "Neighbours":
-        """Find the cells nearest to each query by the cosine of embeddings, exactly, in bounded memory.
-
-        Parameters
-        ----------
-        queries
-            Embeddings by the atlas's model, (queries, latent) or one vector: of new cells, of cells of an atlas
-            (`embedding`), or a centroid.
-        k
-            How many for each.
-        where
-            Cells that are searched.
-
-        Raises
-        ------
-        AtlasMismatch
-            The queries have another number of dimensions.
-        InputError
-            A query is not finite or zero, or there are fewer than `k` cells.
-        MissingMetadata
-            Some of the cells have no embedding.
-        """
-        from insignia.atlas.neighbours import nearest
-
-        return nearest(self._snapshot, queries, k, self._rows(where))
-
-    def embedded(self, where: str | None = None) -> "AnnData":
-        """Give some cells as AnnData with metadata and ``obsm["X_" + model]``, for `scanpy.pp.neighbors` and UMAP."""
-        from anndata import AnnData
-
-        obs = self.obs(where)
-        obs.index = obs[keys.STUDY].astype(str) + "/" + obs[keys.BARCODE].astype(str)
-        return AnnData(obs=obs.rename_axis(None), obsm={f"X_{self.record.model}": self.embedding(where)})
-
-    def _rows(self, where: str | None) -> "np.ndarray | None":
-        from insignia.atlas.filters import select
-
-        return None if where is None else select(self._snapshot, where)
-
-    def gene_matrix(
-        self, genes: Sequence[str] | Signature, *, where: str | None = None
-    ) -> tuple["csr_matrix", pd.DataFrame, GeneMatch]:
-        """Read the attributions of some genes.
-
-        Returns
-        -------
-        The matrix, float32 (cells, found genes in the order asked for), in which a gene that a cell's study did not
-        measure is NaN; the metadata of the cells; and which genes were found.
-
-        Raises
-        ------
-        GeneMatchError
-            No gene is known to the atlas.
-        """
-        from insignia.atlas.gene_matrix import gene_matrix
-
-        return gene_matrix(self._snapshot, genes, where=where)

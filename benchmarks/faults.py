@@ -20,9 +20,9 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from tests.atlas import dying
-from tests.atlas.atlas_cells import GENES, RECORD, assert_scores, cells, make_atlas
 
+from benchmarks.attack import dying
+from benchmarks.attack.atlas_cells import GENES, RECORD, assert_scores, cells, make_atlas
 from insignia.atlas import Atlas
 from insignia.atlas.verify import verify_atlas
 from insignia.core.errors import AtlasError

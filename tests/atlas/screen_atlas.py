@@ -1,7 +1,7 @@
 """An atlas with a planted program: its genes matter more in the monocytes of the sick, in every study."""
 
 import numpy as np
-from tests.atlas.atlas_cells import N_GENES, cells, make_atlas, scaled
+from benchmarks.attack.atlas_cells import N_GENES, cells, make_atlas, scaled
 
 PLANTED = [f"GENE{k}" for k in range(5, 11)]
 TYPES = ("monocyte", "T cell")

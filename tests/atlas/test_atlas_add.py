@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from tests.atlas.atlas_cells import GENES, N_GENES, RECORD, cells, listing, make_atlas
+from benchmarks.attack.atlas_cells import GENES, N_GENES, RECORD, cells, listing, make_atlas
 
 from insignia.atlas import Atlas, add
 from insignia.atlas.manifest import Manifest

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.atlas.atlas_cells import RECORD, assert_scores, cells, listing, make_atlas
+from benchmarks.attack.atlas_cells import RECORD, assert_scores, cells, listing, make_atlas
 
 from insignia.atlas import Atlas, versions
 from insignia.atlas.commit import changing, tidy

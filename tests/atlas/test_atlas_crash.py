@@ -4,8 +4,8 @@ import sys
 
 import numpy as np
 import pytest
-from tests.atlas import dying
-from tests.atlas.atlas_cells import assert_scores, cells, make_atlas
+from benchmarks.attack import dying
+from benchmarks.attack.atlas_cells import assert_scores, cells, make_atlas
 
 from insignia.atlas import Atlas, versions
 from insignia.atlas.manifest import Manifest

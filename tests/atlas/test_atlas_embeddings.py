@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from tests.atlas.atlas_cells import GENES, RECORD, cells, make_atlas
+from benchmarks.attack.atlas_cells import GENES, RECORD, cells, make_atlas
 from tests.attribution.conftest import make_cells, scimilarity_look_alike
 
 from insignia import tl

@@ -3,7 +3,7 @@
 import anndata
 import numpy as np
 import pytest
-from tests.atlas.atlas_cells import GENES, RECORD, cells, dense, make_atlas
+from benchmarks.attack.atlas_cells import GENES, RECORD, cells, dense, make_atlas
 
 from insignia.atlas import Atlas, block_rows, layout
 from insignia.core import keys

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from tests.atlas.atlas_cells import GENES, N_GENES, RECORD, cells, dense, make_atlas
+from benchmarks.attack.atlas_cells import GENES, N_GENES, RECORD, cells, dense, make_atlas
 
 from insignia.atlas import Atlas
 from insignia.core.errors import AtlasDamaged, AtlasError

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from tests.atlas.atlas_cells import GENES, N_GENES, RECORD, cells, make_atlas
+from benchmarks.attack.atlas_cells import GENES, N_GENES, RECORD, cells, make_atlas
 
 from insignia.atlas import Atlas
 from insignia.core.errors import (

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from tests.atlas.atlas_cells import GENES, N_GENES, RECORD, assert_scores, cells, listing, make_atlas
+from benchmarks.attack.atlas_cells import GENES, N_GENES, RECORD, assert_scores, cells, listing, make_atlas
 
 from insignia.atlas import Atlas, kernels, layout, merge, rewrite, versions
 from insignia.atlas.manifest import Manifest

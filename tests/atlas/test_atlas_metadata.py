@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from tests.atlas.atlas_cells import cells, make_atlas
+from benchmarks.attack.atlas_cells import cells, make_atlas
 
 from insignia.atlas import CellFilters
 from insignia.core.errors import InputError

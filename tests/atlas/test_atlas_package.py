@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from tests.atlas.atlas_cells import cells, make_atlas
+from benchmarks.attack.atlas_cells import cells, make_atlas
 
 
 def run(code, **env):

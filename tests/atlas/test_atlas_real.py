@@ -6,8 +6,8 @@ from dataclasses import replace
 import anndata as ad
 import numpy as np
 import pytest
+from benchmarks.attack.atlas_cells import RECORD
 from scipy import sparse
-from tests.atlas.atlas_cells import RECORD
 
 from insignia.atlas import Atlas
 from insignia.core import keys

@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
-from tests.atlas.atlas_cells import N_GENES, cells, make_atlas
+from benchmarks.attack.atlas_cells import N_GENES, cells, make_atlas
 
 from insignia.core import keys
 from insignia.core.errors import (

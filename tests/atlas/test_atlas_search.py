@@ -4,8 +4,8 @@ import warnings
 
 import numpy as np
 import pytest
+from benchmarks.attack.atlas_cells import GENES, N_GENES, RECORD, assert_scores, cells, dense_scores, make_atlas, scaled
 from scipy import sparse
-from tests.atlas.atlas_cells import GENES, N_GENES, RECORD, assert_scores, cells, dense_scores, make_atlas, scaled
 
 from insignia.atlas import Atlas
 from insignia.core import keys

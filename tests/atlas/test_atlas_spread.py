@@ -4,7 +4,7 @@ import hashlib
 
 import numpy as np
 import pytest
-from tests.atlas.atlas_cells import GENES, RECORD, cells
+from benchmarks.attack.atlas_cells import GENES, RECORD, cells
 
 from insignia.atlas import Atlas
 from insignia.core.errors import AtlasDamaged, DuplicateStudy, InputError

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
-from tests.atlas.atlas_cells import GENES, N_GENES, RECORD, cells, make_atlas
+from benchmarks.attack.atlas_cells import GENES, N_GENES, RECORD, cells, make_atlas
 
 from insignia.atlas import Atlas
 from insignia.atlas.commit import changing

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from benchmarks.attack.atlas_cells import GENES, N_GENES, RECORD, cells, dense, make_atlas, scaled
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.atlas.atlas_cells import GENES, N_GENES, RECORD, cells, dense, make_atlas, scaled
 
 from insignia.atlas import Atlas
 from insignia.atlas.encode import write_entries

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from tests.atlas.atlas_cells import cells, dense_divisor, dense_parts, make_atlas
+from benchmarks.attack.atlas_cells import cells, dense_divisor, dense_parts, make_atlas
 
 from insignia.core.errors import InputError, MissingMetadata
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
+from benchmarks.attack.atlas_cells import N_GENES, cells, dense, make_atlas
 from scipy.stats import spearmanr
-from tests.atlas.atlas_cells import N_GENES, cells, dense, make_atlas
 
 from insignia.atlas import cell_kernels
 from insignia.atlas.drill_down import top_genes

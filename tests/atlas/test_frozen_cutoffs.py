@@ -5,9 +5,9 @@ import json
 
 import numpy as np
 import pytest
+from benchmarks.attack.atlas_cells import GENES, RECORD, cells, make_atlas
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.atlas.atlas_cells import GENES, RECORD, cells, make_atlas
 
 from insignia.atlas import Atlas, CellFilters, Cutoffs
 from insignia.core.errors import (

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from tests.atlas.atlas_cells import N_GENES, cells, make_atlas, scaled
+from benchmarks.attack.atlas_cells import N_GENES, cells, make_atlas, scaled
 
 from insignia.atlas.left_out_genes import scores_without_each_gene
 from insignia.core.errors import InputError

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from anndata import AnnData
+from benchmarks.attack.atlas_cells import RECORD, scaled
 from scipy import sparse, stats
-from tests.atlas.atlas_cells import RECORD, scaled
 
 from insignia.atlas import Atlas
 from insignia.core import keys

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from benchmarks.attack.atlas_cells import GENES, N_GENES, RECORD, scaled
 from scipy import sparse
-from tests.atlas.atlas_cells import GENES, N_GENES, RECORD, scaled
 
 from insignia.atlas import Atlas
 from insignia.atlas import published as module

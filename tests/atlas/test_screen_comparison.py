@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from tests.atlas.atlas_cells import cells, make_atlas
+from benchmarks.attack.atlas_cells import cells, make_atlas
 from tests.atlas.screen_atlas import PLANTED, planted_atlas, random_sets, study
 
 from insignia.atlas.samples import SampleTable

@@ -6,9 +6,9 @@ import time
 
 import numpy as np
 import pytest
+from benchmarks.attack.atlas_cells import cells, make_atlas
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.atlas.atlas_cells import cells, make_atlas
 
 from insignia.atlas import filters
 from insignia.atlas.expressions import parse_expression

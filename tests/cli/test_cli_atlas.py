@@ -3,7 +3,7 @@
 import json
 
 import anndata
-from tests.atlas.atlas_cells import cells, make_atlas
+from benchmarks.attack.atlas_cells import cells, make_atlas
 
 from insignia.data import write_h5ad
 

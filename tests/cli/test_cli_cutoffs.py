@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from tests.atlas.atlas_cells import cells, make_atlas
+from benchmarks.attack.atlas_cells import cells, make_atlas
 
 GENES = "GENE3,GENE5,GENE8"
 

@@ -1,7 +1,7 @@
 """Comparisons in words, as a forest plot and on the page of a search."""
 
 import pytest
-from tests.atlas.atlas_cells import make_atlas
+from benchmarks.attack.atlas_cells import make_atlas
 from tests.report.pages import Page
 from tests.report.sample_tables import sample_table, texts
 from tests.report.test_search_report import GENES, study

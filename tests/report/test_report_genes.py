@@ -2,7 +2,7 @@
 
 import pandas as pd
 import pytest
-from tests.atlas.atlas_cells import make_atlas
+from benchmarks.attack.atlas_cells import make_atlas
 from tests.atlas.test_left_out_genes import CARRIER, GENES, study
 from tests.report.pages import Page, assert_self_contained
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from tests.atlas.atlas_cells import N_GENES, cells, make_atlas
+from benchmarks.attack.atlas_cells import N_GENES, cells, make_atlas
 from tests.report.pages import Page, assert_self_contained
 
 from insignia.core.errors import CoverageWarning, InputError
@@ -128,7 +128,7 @@ def test_a_cutoff_from_elsewhere_is_repeated_as_a_number(searched, tmp_path):
 
 
 def test_the_command_line_is_given_for_bundled_signatures(tmp_path):
-    from tests.atlas.atlas_cells import RECORD
+    from benchmarks.attack.atlas_cells import RECORD
 
     from insignia.atlas import Atlas
     from insignia.data import AttributionRecord

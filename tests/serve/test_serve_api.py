@@ -339,7 +339,7 @@ def test_several_atlases_are_opened_by_name(client):
 
 
 def test_nothing_is_written_and_no_place_is_told(client, atlas_path):
-    from tests.atlas.atlas_cells import listing
+    from benchmarks.attack.atlas_cells import listing
 
     before = listing(atlas_path)
     texts = [client.get("/api/atlases").text, client.get(f"{A}/search", params=MS1).text]

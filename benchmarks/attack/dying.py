@@ -60,7 +60,7 @@ STEPS = Steps()
 
 
 def count_steps(path, change):
-    """Steps towards the disk of a change."""
+    """Count the steps towards the disk of a change."""
     with STEPS.dying_at(path, -1):
         change(path)
     return STEPS.count

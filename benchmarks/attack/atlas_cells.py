@@ -28,6 +28,7 @@ RECORD = AttributionRecord(
 
 
 def scaled(values):
+    """Scale rows to 1,000."""
     sums = np.abs(values).sum(axis=1, keepdims=True)
     return (1000 * np.divide(values, sums, out=np.zeros_like(values), where=sums > 0)).astype(np.float32)
 
@@ -79,6 +80,7 @@ def dense_parts(adatas, weights):
 
 
 def dense_divisor(adatas, weights, agg):
+    """Divisor of each cell's sum for a way to aggregate."""
     _, w, _ = dense_parts(adatas, weights)
     return {"mean": np.abs(w).sum(axis=1), "weighted_mean": w.sum(axis=1), "sum": np.ones(len(w))}[agg]
 

@@ -1,0 +1,1 @@
+"""Families of hostile inputs, one module each; see `benchmarks.attack`."""

@@ -1,11 +1,16 @@
 """Sphinx configuration."""
 
+import sys
+from pathlib import Path
+
 from insignia import __version__
+
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 project = "insignia"
 author = "the insignia developers"
 release = version = __version__
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode", "generated"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 default_role = "code"

@@ -7,7 +7,16 @@ from typing import Annotated, Any, cast
 import typer
 
 from insignia.cli.atlas_life import add_commands
-from insignia.cli.output import DeviceOption, InterpolateOption, JsonFlag, PrecisionOption, emit, pairs, parse_steps
+from insignia.cli.attribution_options import (
+    DeviceOption,
+    InterpolateOption,
+    MethodOption,
+    PrecisionOption,
+    SignedFlag,
+    StepsOption,
+    TargetOption,
+)
+from insignia.cli.output import JsonFlag, emit, pairs, parse_steps
 from insignia.core.errors import InputError
 
 __all__ = ["app"]
@@ -21,12 +30,12 @@ AtlasPath = Annotated[Path, typer.Argument(help="Folder of the atlas.")]
 def create(
     atlas: AtlasPath,
     model: Annotated[Path, typer.Option("-m", "--model", help="Directory of the model whose attributions it holds.")],
-    method: Annotated[str, typer.Option(help="Attribution method.")] = "integrated_gradients",
-    target: Annotated[str, typer.Option(help="What is attributed.")] = "self",
-    n_steps: Annotated[str, typer.Option(help="Steps on the path, or auto.")] = "50",
+    method: MethodOption = "integrated_gradients",
+    target: TargetOption = "self",
+    n_steps: StepsOption = "50",
     interpolate: InterpolateOption = "values",
     precision: PrecisionOption = "float32",
-    signed: Annotated[bool, typer.Option("--signed", help="Keep the sign.")] = False,
+    signed: SignedFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Make an empty atlas for attributions of one model."""

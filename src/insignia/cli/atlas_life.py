@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from insignia.cli.output import DeviceOption, JsonFlag, emit, pairs
+from insignia.cli.attribution_options import DeviceOption
+from insignia.cli.output import JsonFlag, emit, pairs
 from insignia.core.errors import AtlasDamaged
 
 __all__ = ["add_commands"]

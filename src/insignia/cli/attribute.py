@@ -6,7 +6,20 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from insignia.cli.output import DeviceOption, InterpolateOption, JsonFlag, PrecisionOption, emit, parse_steps
+from insignia.cli.attribution_options import (
+    DeviceOption,
+    GeneIdsOption,
+    GeneSymbolsOption,
+    InputSpaceOption,
+    InterpolateOption,
+    LayerOption,
+    MethodOption,
+    PrecisionOption,
+    SignedFlag,
+    StepsOption,
+    TargetOption,
+)
+from insignia.cli.output import JsonFlag, emit, parse_steps
 from insignia.core.errors import InputError
 
 __all__ = ["attribute", "score"]
@@ -18,17 +31,15 @@ def attribute(
     output: Annotated[
         Path, typer.Option("-o", "--output", help="The h5ad file to write; with shards, the folder of their parts.")
     ],
-    method: Annotated[str, typer.Option(help="Attribution method.")] = "integrated_gradients",
-    target: Annotated[
-        str, typer.Option(help="What is attributed: self, or self_abs as in the published atlas.")
-    ] = "self",
-    n_steps: Annotated[str, typer.Option(help="Steps on the path, or auto.")] = "50",
+    method: MethodOption = "integrated_gradients",
+    target: TargetOption = "self",
+    n_steps: StepsOption = "50",
     interpolate: InterpolateOption = "values",
-    signed: Annotated[bool, typer.Option("--signed", help="Keep the sign.")] = False,
-    layer: Annotated[str | None, typer.Option(help="Layer with counts or log1p; X by default.")] = None,
-    input_space: Annotated[str | None, typer.Option(help="counts or log1p; detected by default.")] = None,
-    gene_symbols: Annotated[str | None, typer.Option(help="var column with gene symbols.")] = None,
-    gene_ids: Annotated[str | None, typer.Option(help="var column with Ensembl ids.")] = None,
+    signed: SignedFlag = False,
+    layer: LayerOption = None,
+    input_space: InputSpaceOption = None,
+    gene_symbols: GeneSymbolsOption = None,
+    gene_ids: GeneIdsOption = None,
     device: DeviceOption = "auto",
     precision: PrecisionOption = "float32",
     lean: Annotated[bool, typer.Option("--lean", help="Write attributions without expression, as parts are.")] = False,

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from insignia.cli.attribution_options import LayerOption
 from insignia.cli.output import JsonFlag, emit
 
 __all__ = ["compare"]
@@ -30,7 +31,7 @@ def compare(
     ] = None,
     donors: Annotated[str | None, typer.Option(help="Metadata column; cells are told apart within each donor.")] = None,
     attribution: Annotated[str, typer.Option(help="Layer with attributions.")] = "attribution",
-    layer: Annotated[str | None, typer.Option(help="Layer with counts or log1p; X by default.")] = None,
+    layer: LayerOption = None,
     min_coverage: Annotated[float, typer.Option(help="Refuse a signature of which less is measured.")] = 0.5,
     figure: Annotated[Path | None, typer.Option(help="Figure to write, .png, .pdf or .svg.")] = None,
     summary: Annotated[

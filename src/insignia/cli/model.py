@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
+from insignia.cli.attribution_options import DeviceOption, LayerOption
 from insignia.cli.convert import convert
-from insignia.cli.output import DeviceOption, JsonFlag, emit
+from insignia.cli.output import JsonFlag, emit
 
 __all__ = ["app"]
 
@@ -21,7 +22,7 @@ def train(
     labels: Annotated[
         str | None, typer.Option(help="obs column of cell types; without it, learn to fill in genes.")
     ] = None,
-    layer: Annotated[str | None, typer.Option(help="Layer with counts or log1p; X by default.")] = None,
+    layer: LayerOption = None,
     hold_out_by: Annotated[
         str | None, typer.Option(help="obs column, e.g. donor, held out whole for early stopping.")
     ] = None,

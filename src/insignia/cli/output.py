@@ -12,23 +12,13 @@ import typer
 from insignia.core.errors import InputError, InsigniaError, InsigniaWarning
 
 __all__ = [
-    "DeviceOption",
-    "InterpolateOption",
     "JsonFlag",
-    "PrecisionOption",
     "emit",
     "friendly_errors",
     "pairs",
     "parse_steps",
 ]
 
-DeviceOption = Annotated[str, typer.Option(help="auto (CUDA, then MPS, else CPU), cpu, cuda, cuda:1 or mps.")]
-InterpolateOption = Annotated[
-    str, typer.Option(help="What moves on a straight line: the network's values, or amounts before log1p.")
-]
-PrecisionOption = Annotated[
-    str, typer.Option(help="float32; float64 to check it; bf16, faster on a GPU. Their differences are measured.")
-]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON, and no progress.")]
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from insignia.cli import perturb_options as shared
+from insignia.cli.attribution_options import LayerOption
 from insignia.cli.output import JsonFlag, emit
 from insignia.cli.perturb_bench import bench
 from insignia.cli.perturb_cell_eval import cell_eval
@@ -42,7 +43,7 @@ def check(
     where: shared.Where = None,
     leave_out: Annotated[list[str] | None, typer.Option(help="Label whose cells are left out; nan for empty.")] = None,
     genes: shared.Genes = None,
-    layer: Annotated[str | None, typer.Option(help="Layer with counts or log1p; X by default.")] = None,
+    layer: LayerOption = None,
     scale: Annotated[str | None, typer.Option(help="Total that counts are scaled to, or median of controls.")] = None,
     total: Annotated[str | None, typer.Option(help="obs column with the total counts of whole cells.")] = None,
     split: Annotated[Path | None, typer.Option(help="File of `perturb split`, whose strata are counted.")] = None,

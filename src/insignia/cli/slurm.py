@@ -8,7 +8,20 @@ from typing import Annotated
 
 import typer
 
-from insignia.cli.output import DeviceOption, InterpolateOption, JsonFlag, PrecisionOption, emit, parse_steps
+from insignia.cli.attribution_options import (
+    DeviceOption,
+    GeneIdsOption,
+    GeneSymbolsOption,
+    InputSpaceOption,
+    InterpolateOption,
+    LayerOption,
+    MethodOption,
+    PrecisionOption,
+    SignedFlag,
+    StepsOption,
+    TargetOption,
+)
+from insignia.cli.output import JsonFlag, emit, parse_steps
 from insignia.core.errors import InputError
 
 __all__ = ["array_script", "slurm"]
@@ -19,17 +32,15 @@ def slurm(
     model: Annotated[Path, typer.Option("-m", "--model", help="Directory of a model.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the parts.")],
     shards: Annotated[int, typer.Option(help="Tasks of the array, and parts.")],
-    method: Annotated[str, typer.Option(help="As for insignia attribute, as are the next nine.")] = (
-        "integrated_gradients"
-    ),
-    target: Annotated[str, typer.Option()] = "self",
-    n_steps: Annotated[str, typer.Option()] = "50",
+    method: MethodOption = "integrated_gradients",
+    target: TargetOption = "self",
+    n_steps: StepsOption = "50",
     interpolate: InterpolateOption = "values",
-    signed: Annotated[bool, typer.Option("--signed")] = False,
-    layer: Annotated[str | None, typer.Option()] = None,
-    input_space: Annotated[str | None, typer.Option()] = None,
-    gene_symbols: Annotated[str | None, typer.Option()] = None,
-    gene_ids: Annotated[str | None, typer.Option()] = None,
+    signed: SignedFlag = False,
+    layer: LayerOption = None,
+    input_space: InputSpaceOption = None,
+    gene_symbols: GeneSymbolsOption = None,
+    gene_ids: GeneIdsOption = None,
     device: DeviceOption = "auto",
     precision: PrecisionOption = "float32",
     gpus: Annotated[int, typer.Option(help="GPUs of a task.")] = 0,

@@ -6,13 +6,14 @@ OUT ?= out/demo
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements/constraints.txt
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test test-full lint types docs bench clean
+.PHONY: help demo test test-full lint types docs bench dist clean
 
 help:
 	@echo "make demo       the main job on real and simulated cells, figures and a report in $(OUT)"
 	@echo "make test       the tests                make test-full  the long campaigns too"
 	@echo "make lint       format, lint, layers     make types      mypy --strict"
 	@echo "make docs       the documentation        make bench      the benchmarks, quick form"
+	@echo "make dist       the wheel and the sdist, installed in empty environments, without and with each extra"
 
 .venv/.ready: pyproject.toml requirements/constraints.txt
 	$(PYTHON) -m venv .venv
@@ -54,6 +55,11 @@ bench: .venv/.bench
 	$(BIN)/python -m benchmarks.ingest --quick
 	$(BIN)/python -m benchmarks.faults --quick
 	$(BIN)/python -m benchmarks.serve --quick
+
+dist: .venv/.ready
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist .
+	$(BIN)/python -m benchmarks.install dist
 
 clean:
 	rm -rf .venv out docs/_build build dist

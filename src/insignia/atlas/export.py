@@ -20,6 +20,7 @@ from insignia.atlas.snapshot import Snapshot
 from insignia.core import keys
 from insignia.core.errors import InputError
 from insignia.core.files import atomic_file, atomic_folder
+from insignia.core.optional import need
 from insignia.core.progress import Advance, progress
 
 __all__ = ["export"]
@@ -88,8 +89,7 @@ def _write(snapshot: Snapshot, part: _Part, path: Path, advance: Advance) -> int
     record = snapshot.manifest.record.to_dict()
     adata = AnnData(obs=_obs(snapshot, rows), var=_var(snapshot, genes), uns={keys.ATTRIBUTION: record})
     if path.suffix == ".zarr":
-        import zarr
-
+        zarr = need("zarr", extra="zarr", purpose="Writing .zarr")
         with atomic_folder(path) as folder:
             group = zarr.open_group(folder, mode="w", zarr_format=2)
             write_elem(group, "/", adata)

@@ -111,9 +111,9 @@ def read_annotation_index(path: str | Path) -> AnnotationIndex:
             f"{path} lacks {' and '.join(missing)}, which hold the labelled reference cells of a released SCimilarity "
             "model. Add them, or pass an AnnData of labelled cells as reference."
         )
+    hnswlib = need("hnswlib", extra="scimilarity", purpose="Searching the annotation index of SCimilarity")
     labels = _read_labels(path / LABELS)
     layout = check_index(path / INDEX, n_labels=len(labels))
-    hnswlib = need("hnswlib", extra="scimilarity", purpose="Searching the annotation index of SCimilarity")
     index = hnswlib.Index(space="cosine", dim=layout.latent)
     # the capacity in the file is not used: it may ask for any amount of memory
     try:

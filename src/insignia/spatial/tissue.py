@@ -75,7 +75,8 @@ def tissue_mask(
 def _foreground(rgb: np.ndarray) -> np.ndarray:
     """Cut where colour times texture falls into two groups; (height, width) bool."""
     import cv2
-    from skimage.filters import threshold_otsu
+
+    filters = need("skimage.filters", extra="spatial", purpose="Finding tissue")
 
     grey = rgb.mean(axis=2)
     is_slide = _slide(rgb, grey)
@@ -90,7 +91,7 @@ def _foreground(rgb: np.ndarray) -> np.ndarray:
     signal = np.sqrt(chroma * texture / (texture + 3 * max(0.3, float(np.median(texture[is_slide])))))
     if np.ptp(signal) < 1e-6 or np.percentile(signal, 99.9) ** 2 < _MIN_CHROMA / 4:
         return np.zeros(grey.shape, dtype=bool)
-    found = signal > threshold_otsu(np.where(pen, 0, signal))
+    found = signal > filters.threshold_otsu(np.where(pen, 0, signal))
     # a picture that is mostly "pen" is a stain of another kind
     mask: np.ndarray = found & ~pen if (found & pen).sum() < 0.5 * found.sum() else found
     return mask

@@ -1,6 +1,7 @@
 """Weights are read without running anything from the file."""
 
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +28,20 @@ def read_torch(path: Path) -> dict[str, Any]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise UnsafeCheckpoint(
-            f"{path} holds more than tensors and plain containers, and insignia runs no code from checkpoints "
-            f"({str(error).splitlines()[0][:200]}). Save it again with only its state_dict, where you trust the file."
+            f"{path} holds more than tensors and plain containers{_needed(error)}, and insignia runs no code from "
+            "checkpoints. Save it again with only its state_dict, where you trust the file."
         ) from error
     except Exception as error:
         raise ModelFormatError(f"{path} is not a readable torch file ({error}). Copy or download it again.") from error
     if not isinstance(content, dict):
         raise ModelFormatError(f"{path} should hold a dict, found {type(content).__name__}.")
     return content
+
+
+def _needed(error: pickle.UnpicklingError) -> str:
+    """Name what would have to be run; the rest of torch's text says how to run it."""
+    found = re.search(r"GLOBAL (\S+)", str(error))
+    return f" ({ascii(found[1])[1:-1][:120]})" if found else ""
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 import cli_page
+import error_page
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -17,6 +18,9 @@ __all__ = ["PIECES", "expand", "setup"]
 PIECES: Final[dict[str, Callable[[], str]]] = {
     "commands": cli_page.overview,
     "command reference": cli_page.reference,
+    "error summary": error_page.summary,
+    "error preparation": error_page.preparation,
+    "errors": error_page.details,
 }
 _MARK: Final = re.compile(r"^<!-- generated: (.+) -->$", re.MULTILINE)
 

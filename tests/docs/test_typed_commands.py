@@ -7,7 +7,8 @@ from tests.docs.pages import ROOT, page_paths, read
 from tests.docs.typed_commands import by_path, calls, problems
 
 PATHS = page_paths()
-SCRIPTS = ("bash", "sh", "console", "shell", "text", "")
+SCRIPTS = ("bash", "sh", "console", "shell")
+PROSE = ("text", "")
 OF_OTHERS = {
     "--full": "python -m benchmarks.faults",
     "--quick": "python -m benchmarks.NAME",
@@ -19,6 +20,9 @@ OF_OTHERS = {
 
 def texts(page):
     yield from ((block.text, block.line) for block in page.code(*SCRIPTS))
+    for block in page.code(*PROSE):  # may be what a program prints
+        typed = [line for line in block.text.splitlines() if line.startswith(("insignia ", "$ insignia ", "make "))]
+        yield "\n".join(typed), block.line
     yield from page.inline
 
 

@@ -23,7 +23,7 @@ from insignia.spatial.panel import Panel, choose_panel
 from insignia.spatial.signature_scores import Signatures, SignatureScores, read_signatures, wanted_genes
 from insignia.spatial.uncertainty import calibrate
 
-__all__ = ["impute"]
+__all__ = ["impute", "imputers"]
 
 _MOST_TRAINING: Final = 3
 

@@ -5,9 +5,11 @@ A line ``<!-- generated: NAME -->`` is replaced when the docs are built, so that
 
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import cli_page
+import data_page
 import error_page
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ PIECES: Final[dict[str, Callable[[], str]]] = {
     "error summary": error_page.summary,
     "error preparation": error_page.preparation,
     "errors": error_page.details,
+    **{f"data of {module}": partial(data_page.data_of, module) for module in data_page.PUBLIC},
 }
 _MARK: Final = re.compile(r"^<!-- generated: (.+) -->$", re.MULTILINE)
 

@@ -51,8 +51,7 @@ def members(module, options):
     return [
         f"{module}.{name}"
         for name, value in values.items()
-        if (isinstance(value, type) or inspect.isroutine(value))
-        and inspect.getdoc(value)
+        if (isinstance(value, type) or inspect.isroutine(value)) and inspect.getdoc(value)
     ]
 
 

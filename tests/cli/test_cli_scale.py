@@ -54,6 +54,21 @@ def files(folder):
     return sorted(str(item.relative_to(folder)) for item in folder.rglob("*"))
 
 
+def test_a_folder_of_parts_goes_into_an_atlas_as_it_is(insignia, work, tmp_path):
+    cells, model = work / "cells.h5ad", work / "model"
+    assert insignia("attribute", cells, "-m", model, "-o", tmp_path / "parts", "--shards", 3, "--json")[0] == 0
+    assert insignia("atlas", "create", tmp_path / "atlas", "-m", model)[0] == 0
+    places = ("study=GSE1", "sample=S1", "tissue=blood", "disease=normal", "cell_type=monocyte")
+    constants = [word for place in places for word in ("--constant", place)]
+    code, report, err = insignia("atlas", "add", tmp_path / "atlas", tmp_path / "parts", *constants, "--json")
+    assert code == 0, err
+    assert report["studies"] == {"GSE1": 60}
+    parts = tmp_path / "parts"
+    code, report, err = insignia("atlas", "replace", tmp_path / "atlas", parts, *constants, "--json")
+    assert code == 0, err
+    assert report["replaced"] == ["GSE1"]
+
+
 def test_shards_end_as_one_process_does_and_are_not_done_twice(insignia, work, tmp_path):
     cells, model = work / "cells.h5ad", work / "model"
     code, _, err = insignia("attribute", cells, "-m", model, "-o", tmp_path / "one.h5ad", "--json")

@@ -50,7 +50,9 @@ def create(
 @app.command()
 def add(
     atlas: AtlasPath,
-    cells: Annotated[Path, typer.Argument(help="Attributed h5ad, or raw cells together with --model.")],
+    cells: Annotated[
+        Path, typer.Argument(help="Attributed h5ad or a folder of parts, or raw cells together with --model.")
+    ],
     model: Annotated[
         Path | None, typer.Option("-m", "--model", help="The atlas's model, to attribute raw cells.")
     ] = None,

@@ -23,7 +23,9 @@ def add_commands(app: typer.Typer) -> None:
 
 def replace(
     atlas: AtlasPath,
-    cells: Annotated[Path, typer.Argument(help="Attributed h5ad, or raw cells together with --model.")],
+    cells: Annotated[
+        Path, typer.Argument(help="Attributed h5ad or a folder of parts, or raw cells together with --model.")
+    ],
     model: Annotated[
         Path | None, typer.Option("-m", "--model", help="The atlas's model, to attribute raw cells.")
     ] = None,

@@ -63,7 +63,7 @@ def add_cells(
     atlas
         An open atlas.
     cells
-        AnnData or a file: attributed, or raw if `model` is given.
+        AnnData or a file: attributed, or raw if `model` is given. Or a folder of attributed parts.
     model
         The model of the atlas, needed for raw cells only.
     columns, constants, extra, mapping
@@ -84,7 +84,6 @@ def add_cells(
     AtlasMismatch
         The model is not the one that the atlas was made with.
     """
-    adata = cells if isinstance(cells, AnnData) else read(cells, backed=Path(cells).suffix in (".h5ad", ".zarr"))
     add = partial(
         atlas.add,
         columns=columns,
@@ -94,6 +93,9 @@ def add_cells(
         replaces=replaces,
         progress=show_progress,
     )
+    if not isinstance(cells, AnnData) and _holds_parts(Path(cells)):
+        return add(cells)
+    adata = cells if isinstance(cells, AnnData) else read(cells, backed=Path(cells).suffix in (".h5ad", ".zarr"))
     if keys.ATTRIBUTION in adata.layers:
         return add(cells)
     if model is None:
@@ -134,6 +136,10 @@ def attribute_for(
     _check_model(atlas, encoder, options)
     expression = Expression.from_adata(adata, layer=layer, gene_symbols=gene_symbols, gene_ids=gene_ids)
     write_part(Runner(encoder, expression, options), adata.var, part, show_progress=show_progress)
+
+
+def _holds_parts(path: Path) -> bool:
+    return path.is_dir() and path.suffix != ".zarr" and any(path.glob("*.h5ad"))
 
 
 def _options_of(record: AttributionRecord, device: str) -> AttributeOptions:

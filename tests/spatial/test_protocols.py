@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from tests.lookalikes.her2st import build
 from tests.spatial.measured_stacks import measured_stack
 
 from insignia.core.errors import InputError
@@ -18,24 +19,7 @@ from insignia.spatial.protocols.run import donor_splits, unmatched
 @pytest.fixture(scope="module")
 def her2st(tmp_path_factory):
     """Three patients in the layout of HER2ST, without images."""
-    root = tmp_path_factory.mktemp("her2st")
-    for folder in ("ST-cnts", "ST-spotfiles"):
-        (root / folder).mkdir()
-    for seed, patient in enumerate("ABC"):
-        for number, section in enumerate(measured_stack(sections=2 + (patient == "B"), seed=seed), start=1):
-            place = np.stack(np.meshgrid(np.arange(9), np.arange(9)), -1).reshape(-1, 2) + 3
-            # a shape that fits over itself in one way only
-            inside = (place @ [1.0, 1.7] < 26) & ~((place[:, 0] > 8) & (place[:, 1] < 6))
-            place, values = place[inside], section.spots.X[inside].astype(int)
-            names = [f"{x}x{y}" for x, y in place]
-            counts = pd.DataFrame(values, index=names, columns=section.spots.var_names)
-            counts.to_csv(root / f"ST-cnts/{patient}{number}.tsv.gz", sep="\t")
-            table = pd.DataFrame(place, columns=["x", "y"])
-            table[["new_x", "new_y"]] = place
-            table[["pixel_x", "pixel_y"]] = 290.0 * place + np.array([40.0 * number, 0])
-            table["selected"] = 1
-            table.to_csv(root / f"ST-spotfiles/{patient}{number}_selection.tsv", sep="\t", index=False)
-    return root
+    return build(tmp_path_factory.mktemp("her2st"))
 
 
 @pytest.fixture(scope="module")

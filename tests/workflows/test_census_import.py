@@ -2,9 +2,9 @@
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pytest
 from tests.attribution.conftest import make_cells, scimilarity_look_alike
+from tests.lookalikes.census import build
 
 from insignia.core.errors import AtlasMismatch, FileFormatError, FilterError, InputError, MissingDependency
 from insignia.data import read_census
@@ -14,7 +14,7 @@ from insignia.workflows import add_cells, create_atlas, import_census
 @pytest.fixture(scope="module")
 def census(tmp_path_factory):
     """Two datasets of 12 and 9 cells; the second measured all genes but the first five."""
-    soma = pytest.importorskip("tiledbsoma", reason="the extra 'census' is not installed")
+    pytest.importorskip("tiledbsoma", reason="the extra 'census' is not installed")
     path = tmp_path_factory.mktemp("census") / "census"
     counts = np.vstack([make_cells(12, seed=1).X.toarray(), make_cells(9, seed=2).X.toarray()]).astype(np.float32)
     symbols = make_cells(2).var_names
@@ -23,7 +23,6 @@ def census(tmp_path_factory):
     dataset = np.repeat(["d2", "d1"], [12, 9])
     obs = pd.DataFrame(
         {
-            "soma_joinid": np.arange(n_cells),
             "dataset_id": dataset,
             "donor_id": [f"p{i % 3}" for i in range(n_cells)],
             "tissue": np.where(np.arange(n_cells) % 4, "blood", "lung"),
@@ -32,40 +31,9 @@ def census(tmp_path_factory):
             "is_primary_data": True,
         }
     )
-    var = pd.DataFrame(
-        {
-            "soma_joinid": np.arange(n_genes),
-            "feature_id": [f"ENSG{i:011d}" for i in range(n_genes)],
-            "feature_name": symbols,
-        }
-    )
-    datasets = pd.DataFrame({"soma_joinid": [7, 3], "dataset_id": ["d1", "d2"]})
-    with soma.Collection.create(str(path)) as root:
-        info = root.add_new_collection("census_info")
-        table(soma, info, "datasets", datasets, 8)
-        human = root.add_new_collection("census_data").add_new_collection("homo_sapiens", soma.Experiment)
-        table(soma, human, "obs", obs, n_cells)
-        rna = human.add_new_collection("ms").add_new_collection("RNA", soma.Measurement)
-        table(soma, rna, "var", var, n_genes)
-        matrix(rna.add_new_collection("X").add_new_sparse_ndarray, "raw", counts)
-        present = np.zeros((8, n_genes), dtype=np.float32)
-        present[7, 5:] = present[3] = 1
-        matrix(rna.add_new_sparse_ndarray, "feature_dataset_presence_matrix", present)
+    var = pd.DataFrame({"feature_id": [f"ENSG{i:011d}" for i in range(n_genes)], "feature_name": symbols})
+    build(path, counts, obs, var, unmeasured={"d1": range(5), "d2": ()})
     return path, counts, obs, symbols
-
-
-def table(soma, parent, name, frame, n):
-    rows = pa.Table.from_pandas(frame, preserve_index=False)
-    with parent.add_new_dataframe(name, schema=rows.schema, domain=[[0, n - 1]]) as out:
-        out.write(rows)
-
-
-def matrix(add, name, values):
-    with add(name, type=pa.float32(), shape=values.shape) as out:
-        rows, columns = np.nonzero(values)
-        out.write(
-            pa.table({"soma_dim_0": rows, "soma_dim_1": columns, "soma_data": values[rows, columns].astype(np.float32)})
-        )
 
 
 def test_each_dataset_has_the_genes_that_it_measured(census):

@@ -1,0 +1,166 @@
+"""What a reader of each how-to has before its first line: one function a page, which writes it into a folder."""
+
+import zlib
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from anndata import AnnData
+from scipy import sparse
+from tests.lookalikes import census as census_on_disk
+from tests.lookalikes import her2st as her2st_download
+from tests.lookalikes import scimilarity
+from torch import nn
+
+from insignia import models
+from insignia.data import (
+    SerialOptions,
+    hide_counts,
+    simulate_cohort,
+    simulate_screen,
+    simulate_sections,
+    write_stack,
+)
+
+__all__ = ["PAGES"]
+
+SIZES = {"n_studies": 8, "samples_per_study": 12, "cells_per_sample": 40, "n_genes": 400}
+SCREEN = {
+    "n_genes": 120,
+    "n_perturbations": 24,
+    "n_doubles": 24,
+    "n_controls": 300,
+    "cells_per_condition": 40,
+}
+
+
+def _studies(**changes):
+    return simulate_cohort(**SIZES | changes, rng=0).studies
+
+
+def geo(folder):
+    """Three studies as GEO gives them: counts under odd names, logs of Ensembl ids, and scaled values over counts."""
+    studies = _studies()
+    (folder / "geo").mkdir()
+    theirs = {"donor": "Patient", "sample": "gsm", "tissue": "organ", "disease": "Diagnosis", "cell_type": "cell label"}
+    for number, name in ((0, "GSE1"), (1, "GSE2"), (3, "GSE3")):
+        study = studies[number]
+        study.obs = study.obs[list(theirs)].rename(columns=theirs)
+        study.obs["Diagnosis"] = study.obs["Diagnosis"].astype(str).replace("normal", "healthy control")
+        counts = sparse.csr_matrix(study.X, dtype=np.float32)
+        logs = sparse.csr_matrix(np.log1p(counts.multiply(1e4 / counts.sum(1)))).astype(np.float32)
+        if name == "GSE2":
+            study.X = logs
+            study.var["gene_name"] = study.var_names
+            study.var_names = [_ensembl(gene) for gene in study.var_names]
+        elif name == "GSE3":
+            study.layers["counts"] = counts
+            dense = logs.toarray()
+            study.X = (dense - dense.mean(0)) / np.maximum(dense.std(0), 1e-3)
+        study.write_h5ad(folder / "geo" / f"{name}.h5ad")
+
+
+def checkpoint(folder):
+    """A look-alike of SCimilarity, weights and genes of a network, and cells."""
+    (folder / "scimilarity").mkdir()
+    scimilarity.build(folder / "scimilarity")
+    study = _studies()[0]
+    study.write_h5ad(folder / "cells.h5ad")
+    (folder / "my_model").mkdir()
+    (folder / "my_model" / "genes.txt").write_text("\n".join(study.var_names))
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(study.n_vars, 64), nn.ReLU(), nn.Linear(64, 16))
+    torch.save(network.state_dict(), folder / "my_model" / "weights.pt")
+
+
+def slurm(folder):
+    """Cells, a trained model, and an environment to activate."""
+    study = _studies()[0]
+    study.write_h5ad(folder / "cells.h5ad")
+    _train(study, folder / "model")
+    (folder / "env" / "bin").mkdir(parents=True)
+    (folder / "env" / "bin" / "activate").touch()
+
+
+def census(folder):
+    """A dataset under the names of the CELLxGENE schema, and a Census on disk in the layout of the real one."""
+    pytest.importorskip("tiledbsoma", reason="the extra 'census' is not installed")
+    study = _studies(samples_per_study=5)[0]
+    _train(study, folder / "model")
+    obs = study.obs.rename(columns={"donor": "donor_id"})[["donor_id", "tissue", "disease", "cell_type"]].astype(str)
+    obs.insert(0, "dataset_id", "dataset-a")
+    obs["is_primary_data"] = True
+    var = pd.DataFrame({"feature_id": map(_ensembl, study.var_names), "feature_name": study.var_names})
+    counts = sparse.csr_matrix(study.X, dtype=np.float32)
+    AnnData(counts, obs=obs, var=var.set_index("feature_id")).write_h5ad(folder / "slice.h5ad")
+    obs.loc[obs.index[len(obs) // 2 :], "dataset_id"] = "dataset-b"
+    census_on_disk.build(folder / "census", counts.toarray(), obs, var, {"dataset-a": (), "dataset-b": range(20)})
+
+
+def her2st(folder):
+    """Three patients in the layout of HER2ST, without pictures."""
+    (folder / "her2st").mkdir()
+    her2st_download.build(folder / "her2st", genes=40)
+
+
+def norman(folder):
+    """A screen as GEARS shares one, and gene sets of the perturbed genes."""
+    made = simulate_screen(**SCREEN, rng=0)
+    data = made.data
+    labels = [_gears(data.conditions[i].genes) for i in data.condition]
+    obs = pd.DataFrame({"condition": labels, "cell_type": "K562"}, index=data.cells)
+    AnnData(data.expression, obs=obs, var=pd.DataFrame(index=list(data.genes))).write_h5ad(folder / "norman.h5ad")
+    _write_sets(_sets_of_perturbed(made.truth), folder / "sets.gmt")
+
+
+def ranking(folder):
+    """A screen, gene sets of the perturbed genes, and the programs that it was made of."""
+    norman(folder)
+    (folder / "norman.h5ad").rename(folder / "screen.h5ad")
+    _write_sets(simulate_screen(**SCREEN, rng=0).priors.gene_sets, folder / "programs.gmt")
+
+
+def tissue_signatures(folder):
+    """Three sections of which one is measured, and the genes that one of the tissues raises most."""
+    made = simulate_sections(SerialOptions(n_sections=3), rng=0)
+    write_stack(hide_counts(made.stack, known=["s1"]), folder / "stack")
+    write_stack(made.stack, folder / "truth")
+    raised = made.truth.genes["tumour"].nlargest(10)
+    _write_sets({"tumour": raised.index}, folder / "programs.gmt")
+
+
+PAGES = {
+    "census": census,
+    "checkpoint": checkpoint,
+    "geo": geo,
+    "her2st": her2st,
+    "norman": norman,
+    "ranking": ranking,
+    "slurm": slurm,
+    "tissue_signatures": tissue_signatures,
+}
+
+
+def _ensembl(gene):
+    return f"ENSG{zlib.crc32(gene.encode()):011d}"
+
+
+def _train(cells, folder):
+    options = models.TrainOptions(epochs=3)
+    models.train(cells, labels="cell_type", output=folder, options=options, rng=0, show_progress=False)
+
+
+def _gears(genes):
+    return "ctrl" if not genes else f"{genes[0]}+ctrl" if len(genes) == 1 else "+".join(genes)
+
+
+def _sets_of_perturbed(truth):
+    """The perturbed genes that move each program: what a curated gene set is at its best."""
+    moved = np.abs(truth.single) > 0.3
+    sets = {f"moves{k + 1:02d}": np.array(truth.targets)[moved[:, k]] for k in range(moved.shape[1])}
+    return {name: genes for name, genes in sets.items() if len(genes)}
+
+
+def _write_sets(sets, path):
+    path.write_text("".join(f"{name}\tsimulated\t" + "\t".join(genes) + "\n" for name, genes in sets.items()))

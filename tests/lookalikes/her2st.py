@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+
 from tests.spatial.measured_stacks import measured_stack
 
 __all__ = ["build"]

@@ -4,7 +4,6 @@ import json
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
 from tests.lookalikes.her2st import build
 from tests.spatial.measured_stacks import measured_stack

@@ -1,4 +1,4 @@
-"""Reads the code of a page of the docs, and runs it block by block as a reader would type it."""
+"""Runs the code of a how-to block by block, as a reader would type it."""
 
 import io
 import os
@@ -7,36 +7,20 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import redirect_stdout
-from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["HOWTOS", "Block", "blocks", "missing_lines", "run"]
+from tests.docs.pages import DOCS, Block, read
 
-HOWTOS = Path(__file__).parents[2] / "docs" / "howto"
-SHOWN = "text"
+__all__ = ["HOWTOS", "missing_lines", "run"]
 
-
-@dataclass(frozen=True)
-class Block:
-    """A fenced block: its language, its text and its line on the page."""
-
-    language: str
-    text: str
-    line: int
-
-
-def blocks(page: Path) -> list[Block]:
-    """Return the fenced blocks of a page, in order."""
-    text = page.read_text(encoding="utf-8")
-    found = re.finditer(r"^```(\w+)\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE)
-    return [Block(match[1], match[2], text[: match.start()].count("\n") + 1) for match in found]
+HOWTOS = {path.stem: path for path in sorted((DOCS / "howto").glob("*.md"))}
 
 
 def run(page: Path, folder: Path) -> Iterator[tuple[Block, str]]:
     """Run bash and Python blocks in order in `folder`, and give each output shown with what really came out."""
     said, scope = "", {"__name__": "__main__"}
     environment = os.environ | {"PATH": f"{_commands(folder)}{os.pathsep}{os.environ['PATH']}"}
-    for block in blocks(page):
+    for block in read(page).blocks:
         if block.language == "bash":
             command = ["bash", "-eo", "pipefail", "-c", block.text]
             done = subprocess.run(
@@ -49,7 +33,7 @@ def run(page: Path, folder: Path) -> Iterator[tuple[Block, str]]:
             with redirect_stdout(out):
                 exec(compile("\n" * block.line + block.text, str(page), "exec"), scope)
             said = out.getvalue()
-        elif block.language == SHOWN:
+        elif block.language == "text":
             yield block, said
 
 

@@ -1,0 +1,28 @@
+"""Every line of the how-tos runs, in the order in which it is printed, and says what the page shows."""
+
+import warnings
+
+import pytest
+from tests.docs import howto_inputs
+from tests.docs.howto_runs import HOWTOS, missing_lines, run
+
+
+def test_every_how_to_has_something_to_start_from():
+    assert set(howto_inputs.PAGES) == set(HOWTOS)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", HOWTOS)
+def test_a_how_to_runs_and_says_what_it_shows(name, tmp_path, monkeypatch):
+    howto_inputs.PAGES[name](tmp_path)
+    monkeypatch.chdir(tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for shown, said in run(HOWTOS[name], tmp_path):
+            assert not missing_lines(shown.text, said), f"line {shown.line}, where this came out:\n{said}"
+
+
+def test_an_output_shown_must_have_come_out_but_for_its_numbers():
+    said = "genes           305\ngenes in model  267\nerror: no layer 'counts' (0.5 s)\n"
+    assert missing_lines("genes 1,204\n...\nerror: no layer 'counts' (12.25 s)\n", said) == []
+    assert missing_lines("genes in model  267\ngenes in atlas  267\n", said) == ["genes in atlas  267"]

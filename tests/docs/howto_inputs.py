@@ -106,19 +106,14 @@ def her2st(folder):
 
 def norman(folder):
     """A screen as GEARS shares one, and gene sets of the perturbed genes."""
-    made = simulate_screen(**SCREEN, rng=0)
-    data = made.data
-    labels = [_gears(data.conditions[i].genes) for i in data.condition]
-    obs = pd.DataFrame({"condition": labels, "cell_type": "K562"}, index=data.cells)
-    AnnData(data.expression, obs=obs, var=pd.DataFrame(index=list(data.genes))).write_h5ad(folder / "norman.h5ad")
-    _write_sets(_sets_of_perturbed(made.truth), folder / "sets.gmt")
+    _write_screen(simulate_screen(**SCREEN, rng=0), folder, "norman.h5ad")
 
 
 def ranking(folder):
-    """A screen, gene sets of the perturbed genes, and the programs that it was made of."""
-    norman(folder)
-    (folder / "norman.h5ad").rename(folder / "screen.h5ad")
-    _write_sets(simulate_screen(**SCREEN, rng=0).priors.gene_sets, folder / "programs.gmt")
+    """A screen of many single perturbations, gene sets of the perturbed genes, and the programs that it was made of."""
+    made = simulate_screen(**SCREEN | {"n_perturbations": 60, "n_doubles": 8}, rng=0)
+    _write_screen(made, folder, "screen.h5ad")
+    _write_sets(made.priors.gene_sets, folder / "programs.gmt")
 
 
 def tissue_signatures(folder):
@@ -155,11 +150,22 @@ def _gears(genes):
     return "ctrl" if not genes else f"{genes[0]}+ctrl" if len(genes) == 1 else "+".join(genes)
 
 
+def _write_screen(made, folder, name):
+    data = made.data
+    labels = [_gears(data.conditions[i].genes) for i in data.condition]
+    obs = pd.DataFrame({"condition": labels, "cell_type": "K562"}, index=data.cells)
+    AnnData(data.expression, obs=obs, var=pd.DataFrame(index=list(data.genes))).write_h5ad(folder / name)
+    _write_sets(_sets_of_perturbed(made.truth), folder / "sets.gmt")
+
+
 def _sets_of_perturbed(truth):
-    """The perturbed genes that move each program: what a curated gene set is at its best."""
-    moved = np.abs(truth.single) > 0.3
-    sets = {f"moves{k + 1:02d}": np.array(truth.targets)[moved[:, k]] for k in range(moved.shape[1])}
-    return {name: genes for name, genes in sets.items() if len(genes)}
+    """The perturbed genes that raise and that lower each program: what curated gene sets are at their best."""
+    moved = {
+        f"{name}{k + 1:02d}": sign * truth.single[:, k] > 0.3
+        for k in range(truth.single.shape[1])
+        for name, sign in (("raises", 1), ("lowers", -1))
+    }
+    return {name: np.array(truth.targets)[these] for name, these in moved.items() if these.any()}
 
 
 def _write_sets(sets, path):

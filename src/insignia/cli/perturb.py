@@ -11,6 +11,7 @@ from insignia.cli.attribution_options import LayerOption
 from insignia.cli.output import JsonFlag, emit
 from insignia.cli.perturb_bench import bench
 from insignia.cli.perturb_cell_eval import cell_eval
+from insignia.cli.perturb_effects import attribute, effects
 from insignia.cli.perturb_rank import rank
 from insignia.cli.perturb_score import benchmark, evaluate
 from insignia.core.errors import InputError
@@ -34,10 +35,10 @@ def check(
     screen: shared.Screen,
     control: shared.Control = None,
     layout: shared.Layout = None,
-    perturbation: Annotated[str | None, typer.Option(help="obs column of the labels, where it is unusual.")] = None,
+    perturbation: shared.Perturbation = None,
     separator: Annotated[str | None, typer.Option(help="What joins the genes of a label.")] = None,
     context: shared.Context = None,
-    batch: Annotated[str | None, typer.Option(help="obs column of replicates or batches.")] = None,
+    batch: shared.Batch = None,
     dose: Annotated[str | None, typer.Option(help="obs column of doses; none for none.")] = None,
     kind: Annotated[str | None, typer.Option(help="obs column with the kind of perturbation; none for none.")] = None,
     where: shared.Where = None,
@@ -84,6 +85,15 @@ def programs(
     ] = "expression",
     number: Annotated[int, typer.Option(help="How many programs.")] = 32,
     balance: Annotated[str, typer.Option(help="Sizes of programs: exact, bounded or none.")] = "exact",
+    gmt: Annotated[
+        Path | None, typer.Option(help="GMT file to write, one set a program, for screen and search.")
+    ] = None,
+    signed: Annotated[
+        bool, typer.Option("--signed", help="In the GMT file, genes that go against their program are in sets _DN.")
+    ] = False,
+    max_genes: Annotated[
+        int | None, typer.Option(help="In the GMT file, keep so many genes of a program, the most typical.")
+    ] = None,
     split: shared.OptionalSplit = None,
     control: shared.Control = None,
     layout: shared.Layout = None,
@@ -103,6 +113,10 @@ def programs(
     from insignia.core.files import atomic_file
     from insignia.data import read_split
     from insignia.data.perturbation_splits import training_cells
+    from insignia.genes import write_gmt
+
+    if gmt is None and (signed or max_genes is not None):
+        raise InputError("--signed and --max-genes say how programs are written: name a file with --gmt.")
 
     data = shared.open_screen(screen, control, layout, context, where, genes)
     known, _ = shared.open_priors(data, priors, embedding, gene_sets, string_links, string_info)
@@ -114,7 +128,13 @@ def programs(
     report = perturb.report_programs(found, train, priors=known, seed=seed)
     with atomic_file(output) as temporary:
         temporary.write_text(json.dumps(found.to_dict(), ensure_ascii=False), encoding="utf-8")
-    emit({"output": str(output)} | report.record(), as_json=as_json, text=str(report))
+    written = {"output": str(output)}
+    if gmt is not None:
+        loadings = perturb.program_loadings(found, train) if signed or max_genes is not None else None
+        made = found.signatures(loadings if signed or loadings is None else loadings.abs(), max_genes=max_genes)
+        write_gmt(made, gmt)
+        written["gmt"] = str(gmt)
+    emit(written | report.record(), as_json=as_json, text=str(report))
 
 
 @app.command("split")
@@ -234,6 +254,8 @@ def predict(
     )
 
 
+app.command("effects")(effects)
+app.command("attribute")(attribute)
 app.command("rank")(rank)
 app.command("evaluate")(evaluate)
 app.command("benchmark")(benchmark)

@@ -10,27 +10,37 @@ from insignia.cli.output import pairs
 from insignia.core.errors import InputError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from insignia.data import GenePriors, PerturbationData
 
 __all__ = [
+    "Batch",
+    "Conditions",
     "Context",
     "Control",
     "Embedding",
     "GeneSets",
     "Genes",
     "Layout",
+    "Level",
+    "MinCells",
     "OptionalSplit",
     "Options",
+    "Perturbation",
     "Priors",
     "Screen",
     "Seed",
     "StringInfo",
     "StringLinks",
+    "TableFile",
+    "Unit",
     "Where",
     "open_priors",
     "open_screen",
     "parse_options",
     "parse_scale",
+    "unit_column",
 ]
 
 Screen = Annotated[
@@ -58,6 +68,15 @@ OptionalSplit = Annotated[Path | None, typer.Option(help="File of `perturb split
 Options = Annotated[
     list[str] | None, typer.Option("--option", help="NAME=VALUE of the predictor, e.g. epochs=20; repeat for more.")
 ]
+Batch = Annotated[str | None, typer.Option(help="obs column of replicates or batches.")]
+Perturbation = Annotated[str | None, typer.Option(help="obs column of the labels, where it is unusual.")]
+Unit = Annotated[
+    str | None, typer.Option(help="obs column of the guides, which are the units of tests; replicates by default.")
+]
+Conditions = Annotated[list[str] | None, typer.Option("--condition", help="e.g. KLF1+MAP2K6; repeat. All by default.")]
+TableFile = Annotated[Path, typer.Option("-o", "--output", help="Table to write: .csv, .tsv or .parquet.")]
+Level = Annotated[float, typer.Option(help="False discovery rate within a condition.")]
+MinCells = Annotated[int, typer.Option(help="Guides or replicates with fewer cells are left out of tests over them.")]
 Seed = Annotated[int, typer.Option(help="Seed; equal seeds give equal results.")]
 
 
@@ -82,6 +101,29 @@ def open_screen(
         genes=genes,
         **more,
     )
+
+
+def unit_column(screen: Path, column: str | None) -> "pd.Series | None":
+    """Read the guide of each cell from the `obs` of a screen.
+
+    Raises
+    ------
+    MissingMetadata
+        There is no such column.
+    """
+    from insignia.core.errors import MissingMetadata
+    from insignia.data import read
+
+    if column is None:
+        return None
+    obs = read(screen, backed=screen.suffix == ".h5ad").obs
+    if column not in obs:
+        raise MissingMetadata(
+            f"obs of {screen} has no column {column!r}; it has {list(obs.columns)[:10]}. A file of `perturb check -o` "
+            "holds no guides: name the file that it was made of."
+        )
+    found: pd.Series = obs[column]
+    return found
 
 
 def open_priors(

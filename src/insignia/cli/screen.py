@@ -24,6 +24,9 @@ CoverageOption = Annotated[
     float, typer.Option(help="Leave out studies that measured less of a signature.", metavar="SHARE")
 ]
 AggOption = Annotated[str, typer.Option(help="mean, sum or weighted_mean.")]
+MergeOption = Annotated[
+    bool, typer.Option("--merge-up-down", help="Join sets NAME_UP and NAME_DN of a GMT file into a signed one, NAME.")
+]
 VolcanoOption = Annotated[Path | None, typer.Option(help="Volcano plot to write: .png, .pdf or .svg.")]
 LevelOption = Annotated[float, typer.Option(help="False discovery rate.")]
 
@@ -46,6 +49,7 @@ def screen(
     alpha: LevelOption = 0.05,
     min_cells: Annotated[int, typer.Option(help="Leave out samples with fewer cells from the comparison.")] = 25,
     agg: AggOption = "mean",
+    merge_up_down: MergeOption = False,
     min_coverage: CoverageOption = 0.5,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Scores to write: .csv, .tsv, .parquet or .h5ad.")
@@ -62,7 +66,11 @@ def screen(
     if compare is None and (table or volcano):
         raise InputError("--table and --volcano show a comparison: name its reference, e.g. --compare normal.")
     found = Atlas.open(atlas).screen(
-        _signatures(signatures), where=where, columns=column, agg=cast("Any", agg), min_coverage=min_coverage
+        _signatures(signatures, merge_up_down=merge_up_down),
+        where=where,
+        columns=column,
+        agg=cast("Any", agg),
+        min_coverage=min_coverage,
     )
     facts: dict[str, Any] = {
         "signatures": len(found.signatures),
@@ -98,6 +106,7 @@ def programs(
     alpha: LevelOption = 0.05,
     min_cells: Annotated[int, typer.Option(help="Leave out samples with fewer such cells.")] = 25,
     agg: AggOption = "mean",
+    merge_up_down: MergeOption = False,
     min_coverage: CoverageOption = 0.5,
     table: Annotated[Path | None, typer.Option(help="Programs to write: .csv, .tsv or .parquet.")] = None,
     genes: Annotated[Path | None, typer.Option(help="Genes to write: .csv, .tsv or .parquet.")] = None,
@@ -111,7 +120,7 @@ def programs(
     found = Atlas.open(atlas).rank_programs(
         where,
         reference=reference,
-        signatures=_signatures(signatures),
+        signatures=_signatures(signatures, merge_up_down=merge_up_down),
         alpha=alpha,
         min_cells=min_cells,
         agg=cast("Any", agg),
@@ -137,9 +146,13 @@ def programs(
     emit(facts, as_json=as_json, text="\n".join([*text, *(f"{name}: {path}" for name, path in paths.items())]))
 
 
-def _signatures(text: str) -> "Signatures":
+def _signatures(text: str, *, merge_up_down: bool) -> "Signatures":
     if text == "all":
         return None
+    if text.endswith((".gmt", ".gmt.gz")) and merge_up_down and Path(text).is_file():
+        from insignia.genes import read_gmt
+
+        return list(read_gmt(text, merge_up_down=True).values())
     if text.endswith((".gmt", ".gmt.gz")):
         return Path(text)
     return [name.strip() for name in text.split(",")]

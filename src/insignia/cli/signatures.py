@@ -11,6 +11,8 @@ __all__ = ["parse_signature"]
 def parse_signature(text: str) -> Signature:
     """Read a bundled name, a comma-separated gene list, ``FILE.gmt:SET`` or ``FILE.toml``.
 
+    A set that is there as ``SET_UP`` and ``SET_DN`` is read as one signed signature.
+
     Raises
     ------
     SignatureError
@@ -25,6 +27,9 @@ def parse_signature(text: str) -> Signature:
             return sets[name]
         if not name and len(sets) == 1:
             return next(iter(sets.values()))
+        signed = read_gmt(path, merge_up_down=True)
+        if name in signed:
+            return signed[name]
         raise SignatureError(
             f"{path} has {len(sets)} sets; name one as {path}:SET, e.g. {list(sets)[:3]}. Found {name!r}."
         )

@@ -155,12 +155,12 @@ class Expression:
         """
         if not 0 <= start < stop <= self.n_cells:
             raise InputError(f"Expected a range of rows within 0 to {self.n_cells:,}; found {start:,} to {stop:,}.")
-        return self._selected(np.arange(start, stop))
+        return self.take(np.arange(start, stop))
 
     def sample(self, n_cells: int) -> "Expression":
         """Take `n_cells` cells, spread evenly, or all if there are fewer, into memory."""
         positions = np.linspace(0, self.n_cells - 1, min(n_cells, self.n_cells)).astype(int)
-        chosen = self._selected(positions)
+        chosen = self.take(positions)
         return replace(chosen, _rows=MatrixRows(chosen.block(0, len(positions)).matrix))
 
     def expressed(self, n_cells: int = 256) -> np.ndarray:
@@ -168,7 +168,8 @@ class Expression:
         _, values = self._rows.sample(n_cells)
         return np.asarray((sparse.csr_matrix(values) != 0).sum(axis=0)).ravel() > 0
 
-    def _selected(self, positions: np.ndarray) -> "Expression":
+    def take(self, positions: np.ndarray) -> "Expression":
+        """Narrow to the cells at some positions, in their order, which are read when asked for; see `rows`."""
         return replace(self, obs=self.obs.iloc[positions], _rows=self._rows.selected(positions))
 
 

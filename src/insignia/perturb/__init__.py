@@ -4,10 +4,12 @@ import insignia.perturb.predictors  # noqa: F401 - registers
 from insignia.perturb.cell_eval_files import write_cell_eval
 from insignia.perturb.check import ScreenSummary, check
 from insignia.perturb.contract import Effect, Predictor, predictors
+from insignia.perturb.effect_record import GeneEffects
 from insignia.perturb.evaluation import METRICS, PredictionView, Scoreboard, benchmark, evaluate, view_predictions
 from insignia.perturb.external import ExternalPredictions
 from insignia.perturb.external_files import read_predictions
 from insignia.perturb.fitting import fit
+from insignia.perturb.gene_effects import gene_effects, predicted_effects, program_effects
 from insignia.perturb.model import PerturbationModel, load_model
 from insignia.perturb.priors import (
     MatchedPriors,
@@ -20,7 +22,14 @@ from insignia.perturb.priors import (
     read_string,
     save_priors,
 )
-from insignia.perturb.programs import Programs, annotate_programs, induce_programs, program_sources, report_programs
+from insignia.perturb.programs import (
+    Programs,
+    annotate_programs,
+    induce_programs,
+    program_loadings,
+    program_sources,
+    report_programs,
+)
 from insignia.perturb.ranking import rank
 from insignia.perturb.signature_ranking import SignatureRanking
 
@@ -28,6 +37,7 @@ __all__ = [
     "METRICS",
     "Effect",
     "ExternalPredictions",
+    "GeneEffects",
     "MatchedPriors",
     "PerturbationModel",
     "PredictionView",
@@ -42,11 +52,15 @@ __all__ = [
     "evaluate",
     "fit",
     "from_gene_sets",
+    "gene_effects",
     "induce_programs",
     "load_model",
     "load_priors",
     "match_priors",
+    "predicted_effects",
     "predictors",
+    "program_effects",
+    "program_loadings",
     "program_sources",
     "rank",
     "read_embedding",

@@ -10,16 +10,17 @@ import numpy as np
 import pandas as pd
 
 from insignia.core import keys
-from insignia.core.errors import GeneMatchError, InputError
+from insignia.core.errors import InputError
 from insignia.data.condition import Condition
 from insignia.data.perturbation import PerturbationData
 from insignia.data.perturbation_splits import parse_unit
-from insignia.genes import GeneVocabulary, Signature, normaliser
+from insignia.genes import Signature
 from insignia.genes import signature as to_signature
 from insignia.perturb.effects import GroupEffects, group_effects
 from insignia.perturb.model import PerturbationModel
 from insignia.perturb.predicted_cells import answered
 from insignia.perturb.signature_ranking import Direction, SignatureRanking, made_ranking
+from insignia.perturb.signature_weights import signature_weights
 
 __all__ = ["rank"]
 
@@ -75,7 +76,7 @@ def rank(
     if direction not in get_args(Direction):
         raise InputError(f"direction is one of {', '.join(get_args(Direction))}, not {direction!r}.")
     made = to_signature(signature)
-    weights, coverage = _weights(model, made, min_coverage)
+    weights, coverage = signature_weights(made, model.genes, min_coverage=min_coverage, purpose="rank")
     others = dict(baselines or {})
     for name, other in others.items():
         if other.genes != model.genes:
@@ -91,20 +92,6 @@ def rank(
             rows = pd.concat([rows, scorer.rows([pair for pair in pairs if pair not in asked], context)])
         tables.append(rows)
     return made_ranking(made.name, direction, pd.concat(tables, ignore_index=True), list(others), coverage)
-
-
-def _weights(model: PerturbationModel, signature: Signature, min_coverage: float) -> tuple[np.ndarray, float]:
-    """Weights of all measured genes, which add up to 1 in magnitude."""
-    match = signature.match(GeneVocabulary(np.array(model.genes, dtype=object)))
-    if match.coverage < min_coverage or not match.n_found:
-        raise GeneMatchError(
-            f"{match.summary(signature.name)}. That is below min_coverage={min_coverage:.0%} of what the screen "
-            "measured; lower it to rank all the same, or keep more genes of the screen."
-        )
-    found = signature.weight_array[match.found]
-    weights = np.zeros(len(model.genes))
-    np.add.at(weights, match.index[match.found], found / normaliser(found))
-    return weights, match.coverage
 
 
 def _learned_singles(model: PerturbationModel) -> tuple[Condition, ...]:

@@ -13,8 +13,53 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from insignia.perturb import PredictionView, Programs, Scoreboard, SignatureRanking
+    from insignia.workflows import AttributedEffects
 
-__all__ = ["cells", "effects", "perturbation_ranking", "prediction_scores", "program_map"]
+__all__ = ["attributed_effects", "cells", "effects", "perturbation_ranking", "prediction_scores", "program_map"]
+
+
+def attributed_effects(
+    effects: "AttributedEffects",
+    *,
+    conditions: Sequence[str] | None = None,
+    top: int = 6,
+    columns: int = 3,
+    n_genes: int = 6,
+    show: bool = False,
+    save: str | Path | None = None,
+) -> "Figure | None":
+    """Draw what genes carry of each perturbation against their difference of expression, one panel a condition.
+
+    Parameters
+    ----------
+    effects
+        From `insignia.workflows.attribute_effects`.
+    conditions, top, columns, n_genes
+        As for `insignia.report.contrast_figure`.
+    show, save
+        As for `samples`.
+
+    Returns
+    -------
+    The figure, unless `show`.
+
+    Raises
+    ------
+    InputError
+        There is nothing to draw, or a condition is not in the table.
+    """
+    from insignia.report import contrast_figure
+
+    return new_figure(
+        contrast_figure,
+        effects,
+        conditions=conditions,
+        top=top,
+        columns=columns,
+        n_genes=n_genes,
+        show=show,
+        save=save,
+    )
 
 
 def program_map(

@@ -6,6 +6,7 @@ from insignia.report.attribution_figures import attribution_dots_figure, top_gen
 from insignia.report.cell_figures import cells_figure
 from insignia.report.comparison_part import verdict
 from insignia.report.completeness_figures import completeness_figure
+from insignia.report.contrast_figures import contrast_figure
 from insignia.report.contribution_figures import contributions_figure
 from insignia.report.effect_figures import effects_figure
 from insignia.report.forest_figures import forest_figure
@@ -41,6 +42,7 @@ __all__ = [
     "cells_figure",
     "compare_scores_figure",
     "completeness_figure",
+    "contrast_figure",
     "contributions_figure",
     "effects_figure",
     "forest_figure",

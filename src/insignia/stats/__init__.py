@@ -15,6 +15,7 @@ from insignia.stats.multiple import benjamini_hochberg
 from insignia.stats.paired import PairedTest, PairedTests, paired_test, paired_tests
 from insignia.stats.rank_tests import RankTest, RankTests, rank_test, rank_tests
 from insignia.stats.reliability import spearman_brown, thinning_reliability
+from insignia.stats.stratified import StratifiedDifference, stratified_difference
 from insignia.stats.transport import EntropicPlan, entropic_plan, sinkhorn_divergence
 from insignia.stats.weighted import share_farther, squared_score_weights, weighted_mse, weighted_skill
 
@@ -29,6 +30,7 @@ __all__ = [
     "PairedTests",
     "RankTest",
     "RankTests",
+    "StratifiedDifference",
     "auroc",
     "auroc_by_donor",
     "benjamini_hochberg",
@@ -64,6 +66,7 @@ __all__ = [
     "sinkhorn_divergence",
     "spearman_brown",
     "squared_score_weights",
+    "stratified_difference",
     "thinning_reliability",
     "variance_ratio",
     "weighted_mse",

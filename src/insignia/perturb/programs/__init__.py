@@ -9,6 +9,7 @@ from insignia.perturb.programs.annotate import annotate_programs
 from insignia.perturb.programs.contract import program_sources
 from insignia.perturb.programs.enrichment import program_cohesion, program_enrichment
 from insignia.perturb.programs.induce import check_programs, induce_programs
+from insignia.perturb.programs.loadings import program_loadings
 from insignia.perturb.programs.record import Programs
 from insignia.perturb.programs.report import ProgramReport, report_programs
 from insignia.perturb.programs.stability import Stability, program_stability
@@ -22,6 +23,7 @@ __all__ = [
     "induce_programs",
     "program_cohesion",
     "program_enrichment",
+    "program_loadings",
     "program_sources",
     "program_stability",
     "report_programs",

@@ -1,7 +1,7 @@
 """Gene programs: which genes go together, and where that is known from."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ import pandas as pd
 from scipy.sparse import csr_matrix
 
 from insignia.core.errors import InputError
+from insignia.genes import Signature
 
 __all__ = ["Programs"]
 
@@ -118,6 +119,65 @@ class Programs:
         weights = (1.0 / size[labels[rows]]).astype(np.float32)
         return csr_matrix((weights, (rows, labels[rows])), shape=(len(labels), len(self)))
 
+    def signatures(
+        self,
+        loadings: "pd.Series | Mapping[str, float] | None" = None,
+        *,
+        min_genes: int = 3,
+        max_genes: int | None = None,
+        weights: str = "sign",
+        prefix: str = "",
+        organism: str | None = None,
+    ) -> list[Signature]:
+        """Give each program as a signature, which can be searched, scored, imputed and ranked like any other.
+
+        Parameters
+        ----------
+        loadings
+            How each gene goes with its program, e.g. from `program_loadings`. Genes come in the order of their
+            strength, and those without any are left out. `None` weighs all genes 1, in alphabetical order.
+        min_genes
+            Programs with fewer genes are left out.
+        max_genes
+            Keep so many genes of each program, those with the strongest loadings; `None` keeps all.
+        weights
+            With loadings: ``"sign"`` weighs genes +1 and -1, which a GMT file can hold; ``"loading"`` by the loadings.
+        prefix
+            What stands before each name, so that programs of several screens can be told apart, e.g. ``"norman "``.
+        organism
+            ``"human"`` or ``"mouse"``; `None` tells it from the names.
+
+        Raises
+        ------
+        InputError
+            No program is large enough, `max_genes` is asked for without loadings, or `weights` is neither.
+        """
+        if weights not in ("sign", "loading"):
+            raise InputError(f"weights takes sign or loading, found {weights!r}.")
+        if max_genes is not None and loadings is None:
+            raise InputError(
+                "max_genes keeps the strongest genes: pass loadings, e.g. program_loadings(programs, data)."
+            )
+        found = []
+        for name, genes in self.members.items():
+            kept = [(gene, 1.0) for gene in genes] if loadings is None else _strongest(genes, loadings)[:max_genes]
+            if len(kept) < max(min_genes, 1):
+                continue
+            values = [float(np.sign(value)) if weights == "sign" else value for _, value in kept]
+            made = Signature.from_genes(
+                [gene for gene, _ in kept],
+                prefix + name,
+                weights=None if loadings is None or set(values) == {1.0} else values,
+                organism=organism,
+                description=f"{len(kept)} of {len(genes)} genes of one of {len(self)} programs from {self.source}",
+            )
+            found.append(replace(made, source=f"insignia perturb programs, {self.source}"))
+        if not found:
+            raise InputError(
+                f"No program has {min_genes} genes{'' if loadings is None else ' with a loading'}: {self}."
+            )
+        return found
+
     def to_frame(self) -> pd.DataFrame:
         """One row a gene: ``program``, empty where there is none, and ``size`` of the program."""
         sizes = np.append(self.sizes, 0)
@@ -132,3 +192,11 @@ class Programs:
             f"{len(self)} programs of {sizes.min() if len(sizes) else 0} to {sizes.max() if len(sizes) else 0} genes "
             f"from {self.source}; {without} of {len(self.genes):,} genes without one"
         )
+
+
+def _strongest(genes: Sequence[str], loadings: "pd.Series | Mapping[str, float]") -> list[tuple[str, float]]:
+    """Genes with a loading, the strongest first."""
+    known = ((gene, float(loadings.get(gene, np.nan))) for gene in genes)
+    return sorted(
+        ((gene, value) for gene, value in known if value and np.isfinite(value)), key=lambda one: (-abs(one[1]), one[0])
+    )

@@ -9,7 +9,7 @@ from insignia import pl
 from insignia.core import keys
 from insignia.core.errors import GeneMatchError, InputError, MissingMetadata
 from tests.report.contribution_tables import contributions
-from tests.report.perturb_tables import program_effects, programs, ranking, summary, view
+from tests.report.perturb_tables import attributed_effects, program_effects, programs, ranking, summary, view
 from tests.report.sample_tables import attributed_cells, compared_cells, sample_table
 from tests.report.screen_tables import screen_comparison
 from tests.report.stacks import imputed, simulated
@@ -20,6 +20,7 @@ STRATA = sample_table({("a", "T"): [0.1, 0.2, 0.3], ("b", "T"): [0.3, 0.3, 0.4]}
 STACK = simulated(2)
 IMPUTED = imputed(STACK, all_sections=True)
 FIGURES = (
+    "attributed_effects",
     "attribution_dots",
     "cells",
     "compare_scores",
@@ -41,6 +42,7 @@ class Board:
 
 
 DRAW = {
+    "attributed_effects": lambda **options: pl.attributed_effects(attributed_effects(), **options),
     "samples": lambda **options: pl.samples(TABLE, **options),
     "strata": lambda **options: pl.strata(STRATA, **options),
     "forest": lambda **options: pl.forest(TABLE.compare(reference="a"), **options),

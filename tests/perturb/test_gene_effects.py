@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from scipy.sparse import csr_matrix
 from scipy.stats import mannwhitneyu, spearmanr, wilcoxon
+from tests.perturb.screen_truth import expected, guides_of
 
 from insignia.core.errors import GeneMatchError, InputError
 from insignia.data import Condition, simulate_screen
@@ -14,23 +15,6 @@ from insignia.genes import Signature, read_gmt, write_gmt
 from insignia.perturb import fit, gene_effects, predicted_effects, program_effects, rank
 
 SIZE = {"n_perturbations": 6, "n_doubles": 0, "cells_per_condition": 240, "n_controls": 640, "n_genes": 96}
-
-
-def guides_of(data, rng, *, of_control=8):
-    """Name the guide of each cell: four a perturbed gene."""
-    labels = [str(one) for one in data.conditions]
-    number = rng.integers(0, 4, len(data)), rng.integers(0, of_control, len(data))
-    is_control = np.array([one.is_control for one in data.conditions])[data.condition]
-    names = [f"{labels[code]}g{n}" for code, n in zip(data.condition, np.where(is_control, *number[::-1]), strict=True)]
-    return pd.Series(names, index=data.cells, name="guide")
-
-
-def expected(screen, condition):
-    """(genes,) log change of the share of each gene among all counts: what rises elsewhere lowers the rest."""
-    world = screen.truth
-    before = world.baseline[0]
-    after = before + world.effect(condition) @ world.loadings
-    return np.round(after - np.log(np.exp(after).sum()) - before + np.log(np.exp(before).sum()), 9)
 
 
 @pytest.fixture(scope="module")

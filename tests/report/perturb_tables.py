@@ -5,6 +5,7 @@ import pandas as pd
 
 from insignia.perturb import PredictionView, Programs
 from insignia.perturb.signature_ranking import made_ranking
+from insignia.workflows import AttributedEffects
 
 
 def effect_table(conditions=("KLF1", "KLF1+MAP2K6"), methods=("flow", "ridge"), n_genes=40):
@@ -105,3 +106,19 @@ def ranking(n=6, *, direction="away", contexts=("blood",), measured=True, name="
         for i in range(n)
     ]
     return made_ranking(name, direction, pd.DataFrame(rows), ["knn"], 0.8)
+
+
+def attributed_effects(names=("JAK2", "STAT2", "CAV1"), *, n_genes=30, testable=True):
+    """Attributions of conditions against controls; those named first moved the farthest."""
+    rng = np.random.default_rng(0)
+    tables, rows = [], []
+    for place, name in enumerate(names):
+        size = np.sort(rng.exponential(1.0, n_genes))[::-1] * (len(names) - place)
+        q = np.linspace(0.001, 1, n_genes)
+        table = {"condition": name, "context": "all cells", "gene": [f"{name}-{i}" for i in range(n_genes)]}
+        table |= {"attribution": size, "attribution_q": q if testable else np.nan, "attribution_q_cells": q}
+        table |= {"testable": testable, "z": rng.normal(0, 4, n_genes), "q": q[::-1], "q_cells": q[::-1]}
+        tables.append(pd.DataFrame(table))
+        rows.append({"condition": name, "context": "all cells", "shift_z": 9.0 - 4 * place})
+    conditions = pd.DataFrame(rows).set_index(["condition", "context"])
+    return AttributedEffects(pd.concat(tables), conditions, pd.DataFrame(), "pca", "guide", 0.05)

@@ -30,6 +30,9 @@ GUIDES: Final = {
     "atlas pseudobulk": ("screens.md",),
     "atlas regroup": ("screens.md",),
     "spatial impute": ("spatial.md",),
+    "perturb attribute": ("perturb.md",),
+    "perturb effects": ("perturb.md",),
+    "perturb programs": ("perturb.md",),
     "perturb rank": ("perturb.md",),
 }
 """Where a command is told at length."""

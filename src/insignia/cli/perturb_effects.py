@@ -6,7 +6,8 @@ from typing import Annotated, Any, cast
 import typer
 
 from insignia.cli import perturb_options as shared
-from insignia.cli.output import DeviceOption, JsonFlag, emit, parse_steps
+from insignia.cli.attribution_options import DeviceOption, MethodOption, StepsOption
+from insignia.cli.output import JsonFlag, emit, parse_steps
 from insignia.core.errors import InputError
 
 __all__ = ["attribute", "effects"]
@@ -72,8 +73,8 @@ def attribute(
     output: shared.TableFile,
     condition: shared.Conditions = None,
     unit: shared.Unit = None,
-    method: Annotated[str, typer.Option(help="Attribution method.")] = "integrated_gradients",
-    n_steps: Annotated[str, typer.Option(help="Steps on the path, or auto.")] = "50",
+    method: MethodOption = "integrated_gradients",
+    n_steps: StepsOption = "50",
     start: Annotated[str, typer.Option(help="Where paths start: controls (their mean profile) or zero.")] = "controls",
     null: Annotated[
         list[str] | None, typer.Option(help="controls, shuffled or none; repeat. Both of the first by default.")

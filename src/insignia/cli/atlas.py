@@ -16,14 +16,13 @@ from insignia.cli.attribution_options import (
     StepsOption,
     TargetOption,
 )
+from insignia.cli.cell_options import AtlasPath, CellsArgument, ColumnOption, ConstantOption, ExtraOption, ModelOption
 from insignia.cli.output import JsonFlag, emit, pairs, parse_steps
 from insignia.core.errors import InputError
 
 __all__ = ["app"]
 
 app = typer.Typer(help="Create atlases, change, check and export them, and say what is in them.", no_args_is_help=True)
-
-AtlasPath = Annotated[Path, typer.Argument(help="Folder of the atlas.")]
 
 
 @app.command()
@@ -50,19 +49,11 @@ def create(
 @app.command()
 def add(
     atlas: AtlasPath,
-    cells: Annotated[
-        Path, typer.Argument(help="Attributed h5ad or a folder of parts, or raw cells together with --model.")
-    ],
-    model: Annotated[
-        Path | None, typer.Option("-m", "--model", help="The atlas's model, to attribute raw cells.")
-    ] = None,
-    column: Annotated[
-        list[str] | None, typer.Option(help="Your obs column = ours, e.g. patient=donor. Repeatable.")
-    ] = None,
-    constant: Annotated[
-        list[str] | None, typer.Option(help="One value for all cells, e.g. study=GSE1. Repeatable.")
-    ] = None,
-    extra: Annotated[list[str] | None, typer.Option(help="Further obs column to keep. Repeatable.")] = None,
+    cells: CellsArgument,
+    model: ModelOption = None,
+    column: ColumnOption = None,
+    constant: ConstantOption = None,
+    extra: ExtraOption = None,
     mapping: Annotated[
         str | None,
         typer.Option(help="Mapping of columns and values: a .toml or .csv file, or cellxgene or scimilarity."),

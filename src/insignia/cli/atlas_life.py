@@ -7,12 +7,11 @@ from typing import Annotated
 import typer
 
 from insignia.cli.attribution_options import DeviceOption
+from insignia.cli.cell_options import AtlasPath, CellsArgument, ColumnOption, ConstantOption, ExtraOption, ModelOption
 from insignia.cli.output import JsonFlag, emit, pairs
 from insignia.core.errors import AtlasDamaged
 
 __all__ = ["add_commands"]
-
-AtlasPath = Annotated[Path, typer.Argument(help="Folder of the atlas.")]
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -23,19 +22,11 @@ def add_commands(app: typer.Typer) -> None:
 
 def replace(
     atlas: AtlasPath,
-    cells: Annotated[
-        Path, typer.Argument(help="Attributed h5ad or a folder of parts, or raw cells together with --model.")
-    ],
-    model: Annotated[
-        Path | None, typer.Option("-m", "--model", help="The atlas's model, to attribute raw cells.")
-    ] = None,
-    column: Annotated[
-        list[str] | None, typer.Option(help="Your obs column = ours, e.g. patient=donor. Repeatable.")
-    ] = None,
-    constant: Annotated[
-        list[str] | None, typer.Option(help="One value for all cells, e.g. study=GSE1. Repeatable.")
-    ] = None,
-    extra: Annotated[list[str] | None, typer.Option(help="Further obs column to keep. Repeatable.")] = None,
+    cells: CellsArgument,
+    model: ModelOption = None,
+    column: ColumnOption = None,
+    constant: ConstantOption = None,
+    extra: ExtraOption = None,
     mapping: Annotated[str | None, typer.Option(help="Mapping of columns and values, as for add.")] = None,
     device: DeviceOption = "auto",
     as_json: JsonFlag = False,

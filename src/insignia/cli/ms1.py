@@ -7,13 +7,14 @@ from typing import Annotated, Any
 
 import typer
 
+from insignia.cli.cell_options import AtlasPath
 from insignia.cli.output import JsonFlag, emit
 
 __all__ = ["ms1"]
 
 
 def ms1(
-    atlas: Annotated[Path, typer.Argument(help="Folder of the atlas.")],
+    atlas: AtlasPath,
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write.")],
     signature: Annotated[
         str, typer.Option(help="Bundled name (MS1), genes (IL1B,S100A8), FILE.gmt:SET or FILE.toml.")

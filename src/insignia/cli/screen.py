@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from insignia.cli.cell_options import AtlasPath
 from insignia.cli.output import JsonFlag, emit
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = ["programs", "screen"]
 
-AtlasPath = Annotated[Path, typer.Argument(help="Folder of the atlas.")]
 SignaturesArgument = Annotated[
     str, typer.Argument(help="GMT file, or names of bundled signatures with commas between; all for every bundled one.")
 ]

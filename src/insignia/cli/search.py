@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from insignia.cli.cell_options import AtlasPath
 from insignia.cli.filter_options import (
     InVivoOption,
     KeepUnknownOption,
@@ -29,7 +30,7 @@ __all__ = ["search"]
 
 
 def search(
-    atlas: Annotated[Path, typer.Argument(help="Folder of the atlas.")],
+    atlas: AtlasPath,
     signature: Annotated[
         str, typer.Argument(help="Bundled name (MS1), genes (IL1B,S100A8), FILE.gmt:SET or FILE.toml.")
     ],

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from insignia.cli.cell_options import AtlasPath
 from insignia.cli.output import JsonFlag, emit
 
 __all__ = ["export_page", "serve"]
@@ -39,7 +40,7 @@ def serve(
 
 
 def export_page(
-    atlas: Annotated[Path, typer.Argument(help="Folder of the atlas.")],
+    atlas: AtlasPath,
     link: Annotated[
         str, typer.Argument(help="Address of a view in the explorer, or e.g. 'signature=MS1&filter=tissue:blood'.")
     ],

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["Contributions", "Unit", "cell_contributions", "group_contributions"]
 
 Unit: TypeAlias = Literal["donor", "cell"]
-_NOT_ONE_DONOR = ("pooled", keys.UNKNOWN)
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,7 +208,7 @@ def _joined(
     """Join the donors of each group, each with one voice, or leave groups of cells as they are."""
     kept = table["cells"].to_numpy() > 0
     if unit == "donor":
-        kept &= ~table[keys.DONOR].str.lower().isin(_NOT_ONE_DONOR).to_numpy()
+        kept &= ~table[keys.DONOR].map(keys.is_not_one_person).to_numpy(dtype=bool)
     if not kept.any():
         raise InputError(
             "No group has a scored cell of a donor that is one person (donors called 'pooled' or 'unknown' are not). "

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Donors", "donors_of"]
 
-_NOT_ONE_DONOR = ("pooled", keys.UNKNOWN)
-
 
 @dataclass(frozen=True, eq=False)
 class Donors:
@@ -53,7 +51,7 @@ def donors_of(screen: "Screen", *, by: str, stratum: str | None, min_cells: int)
         )
     unit = list(dict.fromkeys([*(name for name in (keys.SAMPLE,) if name in screen.columns), *needed]))
     samples = screen.pool(unit)
-    nobody = samples.groups[keys.DONOR].str.lower().isin(_NOT_ONE_DONOR).to_numpy()
+    nobody = samples.groups[keys.DONOR].map(keys.is_not_one_person).to_numpy(dtype=bool)
     kept = (samples.groups["cells"].to_numpy() >= min_cells) & ~nobody
     if not kept.any():
         raise InputError(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from anndata import AnnData
 
-from insignia.attribution import attribute, compare_scores, covered_match, rank_genes, scorable_genes
+from insignia.attribution import attribute, compare_scores, match_or_warn, rank_genes, scorable_genes
 from insignia.core import keys
 from insignia.core.errors import MissingMetadata
 from insignia.data import InputSpace
@@ -80,7 +80,7 @@ def score(
             "pass layer=None to score adata.X."
         )
     genes = scorable_genes(adata, layer, gene_symbols=gene_symbols, gene_ids=gene_ids)
-    match = covered_match(made, genes, min_coverage, stacklevel=2)
+    match = match_or_warn(made, genes, min_coverage, stacklevel=2)
     scores = score_matrix(adata.X if layer is None else adata.layers[layer], match, made.weight_array, agg=agg)
     adata = adata.to_memory(copy=True) if copy else adata
     name = key_added or made.name

@@ -20,7 +20,7 @@ from insignia.attribution.options import AttributeOptions, record_of
 from insignia.attribution.parts import write_part
 from insignia.attribution.ranking import group_means, rank_genes
 from insignia.attribution.runner import AttributedBlock, Runner
-from insignia.attribution.scorable import covered_match, scorable_genes
+from insignia.attribution.scorable import match_or_warn, scorable_genes
 from insignia.attribution.side_by_side import ScoredCells, SideBySide, side_by_side
 from insignia.attribution.verb import attribute
 
@@ -41,9 +41,9 @@ __all__ = [
     "Target",
     "attribute",
     "compare_scores",
-    "covered_match",
     "find_target",
     "group_means",
+    "match_or_warn",
     "methods",
     "rank_genes",
     "record_of",

@@ -6,10 +6,10 @@ import numpy as np
 from anndata import AnnData
 
 from insignia.core import keys
-from insignia.core.errors import CoverageWarning, GeneMatchError
-from insignia.genes import GeneMatch, GeneVocabulary, Signature
+from insignia.core.errors import CoverageWarning
+from insignia.genes import GeneMatch, GeneVocabulary, Signature, covered_match
 
-__all__ = ["covered_match", "scorable_genes"]
+__all__ = ["match_or_warn", "scorable_genes"]
 
 
 def scorable_genes(
@@ -25,14 +25,9 @@ def scorable_genes(
     return GeneVocabulary(np.where(known, genes.symbols, ""), ids, genes.organism)
 
 
-def covered_match(signature: Signature, genes: GeneVocabulary, min_coverage: float, *, stacklevel: int) -> GeneMatch:
+def match_or_warn(signature: Signature, genes: GeneVocabulary, min_coverage: float, *, stacklevel: int) -> GeneMatch:
     """Find a signature's genes, refuse it where too few are there, and warn where some are not."""
-    match = signature.match(genes)
-    summary = match.summary(signature.name)
-    if match.coverage < min_coverage or not match.n_found:
-        raise GeneMatchError(
-            f"{summary}. That is below min_coverage={min_coverage:.0%}; lower it to score all the same."
-        )
+    match = covered_match(signature, genes, min_coverage)
     if match.n_found < len(match.query):
-        warnings.warn(f"{summary}.", CoverageWarning, stacklevel=stacklevel + 1)
+        warnings.warn(f"{match.summary(signature.name)}.", CoverageWarning, stacklevel=stacklevel + 1)
     return match

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from insignia.attribution.scorable import covered_match, scorable_genes
+from insignia.attribution.scorable import match_or_warn, scorable_genes
 from insignia.core import keys
 from insignia.core.errors import InputError, LeftOutWarning, MissingDependency, MissingMetadata
 from insignia.data import Expression, InputSpace
@@ -152,7 +152,7 @@ def side_by_side(
     attributed = any(scorers[name].reads == "attribution" for name in names)
     layer = cells.attribution if attributed else None
     genes = scorable_genes(cells.adata, layer, gene_symbols=cells.gene_symbols, gene_ids=cells.gene_ids)
-    match = covered_match(signature, genes, min_coverage, stacklevel=stacklevel + 1)
+    match = match_or_warn(signature, genes, min_coverage, stacklevel=stacklevel + 1)
     columns = {}
     for name in names:
         try:

@@ -1,6 +1,7 @@
 """Genes and signatures: vocabularies, matching with a report, alignment with a model, gene sets and scores."""
 
 from insignia.genes.align import GeneAlignment
+from insignia.genes.coverage import covered_match, unit_weights
 from insignia.genes.gmt import read_gmt, write_gmt
 from insignia.genes.library import bundled, load_signature, signature
 from insignia.genes.match import GeneMatch, match_genes
@@ -18,6 +19,7 @@ __all__ = [
     "Signature",
     "bundled",
     "bundled_renames",
+    "covered_match",
     "load_renames",
     "load_signature",
     "match_genes",
@@ -28,5 +30,6 @@ __all__ = [
     "read_gmt",
     "score",
     "signature",
+    "unit_weights",
     "write_gmt",
 ]

@@ -1,7 +1,7 @@
 """Which perturbations are predicted to move cells towards or away from a signature."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations
 from typing import Any, get_args
@@ -118,6 +118,7 @@ class _Scorer:
     effects: GroupEffects | None
     weights: np.ndarray
     sign: int
+    singles: dict[tuple[Condition, str], float] = field(default_factory=dict)
 
     @cached_property
     def learned(self) -> set[tuple[Condition, str | None]]:
@@ -129,7 +130,7 @@ class _Scorer:
 
     def _row(self, condition: Condition, context: str) -> dict[str, Any]:
         effect = answered(self.model, condition, context)
-        alone = [self._change(self.model, one, context) for one in condition.singles]
+        alone = [self._alone(one, context) for one in condition.singles]
         is_pair = len(alone) > 1
         known = None if self.effects is None else self.effects.measured(condition, context)
         return {
@@ -144,6 +145,12 @@ class _Scorer:
             "best_single": self.sign * max(self.sign * one for one in alone) if is_pair else np.nan,
             "sum_of_singles": sum(alone) if is_pair else np.nan,
         } | {name: self._change(other, condition, context) for name, other in self.others.items()}
+
+    def _alone(self, single: Condition, context: str) -> float:
+        """Change by one perturbation, worked out once for all pairs that it is in."""
+        if (single, context) not in self.singles:
+            self.singles[single, context] = self._change(self.model, single, context)
+        return self.singles[single, context]
 
     def _change(self, model: PerturbationModel, condition: Condition, context: str) -> float:
         return float(model.effect(condition, context).delta @ self.weights)

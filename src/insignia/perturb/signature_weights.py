@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from insignia.core.errors import GeneMatchError
-from insignia.genes import GeneVocabulary, Signature, normaliser
+from insignia.genes import GeneVocabulary, Signature, covered_match, unit_weights
 
 __all__ = ["signature_weights"]
 
@@ -20,13 +19,13 @@ def signature_weights(
     GeneMatchError
         Less than `min_coverage` of the signature's genes was measured; `purpose` says what lowering it would allow.
     """
-    match = signature.match(GeneVocabulary(np.array(genes, dtype=object)))
-    if match.coverage < min_coverage or not match.n_found:
-        raise GeneMatchError(
-            f"{match.summary(signature.name)}. That is below min_coverage={min_coverage:.0%} of what the screen "
-            f"measured; lower it to {purpose} all the same, or keep more genes of the screen."
-        )
-    found = signature.weight_array[match.found]
+    match = covered_match(
+        signature,
+        GeneVocabulary(np.array(genes, dtype=object)),
+        min_coverage,
+        among="what the screen measured",
+        remedy=f"lower it to {purpose} all the same, or keep more genes of the screen",
+    )
     weights = np.zeros(len(genes))
-    np.add.at(weights, match.index[match.found], found / normaliser(found))
+    np.add.at(weights, match.index[match.found], unit_weights(signature, match))
     return weights, match.coverage

@@ -9,7 +9,7 @@ import pandas as pd
 
 from insignia.core import keys
 from insignia.core.errors import DuplicateNames, GeneMatchError
-from insignia.genes import GeneMatch, GeneVocabulary, Signature, normaliser
+from insignia.genes import GeneVocabulary, Signature, covered_match, unit_weights
 from insignia.genes import signature as to_signature
 from insignia.spatial.left_out import LeftOut
 from insignia.spatial.panel import Panel
@@ -50,14 +50,14 @@ def wanted_genes(signatures: Sequence[Signature], measured: Sequence[str], mean_
     """Names of the measured genes that scores need: those of the signatures, and their controls."""
     found: set[int] = set()
     for one in signatures:
-        match = _match(one, measured)
+        match = one.match(_vocabulary(measured))
         genes = match.index[match.found]
         found |= {int(place) for place in [*genes, *_controls(genes, mean_count).ravel()]}
     return tuple(measured[place] for place in sorted(found))
 
 
-def _match(signature: Signature, genes: Sequence[str]) -> GeneMatch:
-    return signature.match(GeneVocabulary(np.array(genes, dtype=object)))
+def _vocabulary(genes: Sequence[str]) -> GeneVocabulary:
+    return GeneVocabulary(np.array(genes, dtype=object))
 
 
 def _controls(genes: np.ndarray, mean_count: np.ndarray) -> np.ndarray:
@@ -103,19 +103,14 @@ class SignatureScores:
         """
         weights, coverage = np.zeros((len(panel), len(signatures))), np.zeros(len(signatures))
         for number, one in enumerate(signatures):
-            match = _match(one, panel.genes)
+            match = covered_match(one, _vocabulary(panel.genes), min_coverage, among="what the sections measured")
             genes = match.index[match.found]
-            if match.coverage < min_coverage or not len(genes):
-                raise GeneMatchError(
-                    f"{match.summary(one.name)}. That is below min_coverage={min_coverage:.0%} of what the sections "
-                    "measured; lower it to score all the same."
-                )
             controls = _controls(genes, panel.mean_count)
             if not controls.size:
                 raise GeneMatchError(
                     f"All {len(panel):,} imputed genes are in {one.name}: there is none to compare with."
                 )
-            found = one.weight_array[match.found] / normaliser(one.weight_array[match.found])
+            found = unit_weights(one, match)
             np.add.at(weights[:, number], genes, found)
             np.add.at(weights[:, number], controls, -found[:, None] / controls.shape[1])
             coverage[number] = match.coverage

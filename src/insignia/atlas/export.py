@@ -19,7 +19,7 @@ from insignia.atlas.filters import select
 from insignia.atlas.snapshot import Snapshot
 from insignia.core import keys
 from insignia.core.errors import InputError
-from insignia.core.files import atomic_file, atomic_folder
+from insignia.core.files import atomic_file, atomic_folder, refuse_occupied
 from insignia.core.optional import need
 from insignia.core.progress import Advance, progress
 
@@ -37,7 +37,7 @@ class _Part:
 def export(snapshot: Snapshot, path: str | Path, *, where: str | None, show: bool | None) -> ExportReport:
     """Write cells to an h5ad file, a zarr folder or a folder of parts; see `Atlas.export`."""
     began, path = time.perf_counter(), Path(path)
-    _refuse_occupied(path)
+    refuse_occupied(path)
     rows = np.arange(snapshot.manifest.cells) if where is None else select(snapshot, where)
     parts = _parts(snapshot, rows)
     if not parts:
@@ -60,11 +60,6 @@ def export(snapshot: Snapshot, path: str | Path, *, where: str | None, show: boo
                 )
             files = tuple(path / name for name in names)
     return ExportReport(files, int(rows.size), values, time.perf_counter() - began)
-
-
-def _refuse_occupied(path: Path) -> None:
-    if path.exists() and (path.is_file() or any(path.iterdir())):
-        raise InputError(f"There is something at {path} already. Remove it or choose another path.")
 
 
 def _parts(snapshot: Snapshot, rows: np.ndarray) -> list[_Part]:

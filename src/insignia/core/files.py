@@ -64,7 +64,7 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
 
 
 def refuse_occupied(path: str | Path) -> None:
-    """Refuse a place for a new folder where something is.
+    """Refuse a place for a new file or folder where something is.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def refuse_occupied(path: str | Path) -> None:
     """
     path = Path(path)
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise InputError(f"There is something at {path} already. Remove it or choose another folder.")
+        raise InputError(f"There is something at {path} already. Remove it or choose another place.")
 
 
 def sync_folder(path: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from insignia.core import keys
 from insignia.core.errors import InputError
-from insignia.core.files import atomic_folder
+from insignia.core.files import atomic_folder, refuse_occupied
 from insignia.core.optional import need
 from insignia.data.pose_record import pose_record
 from insignia.data.sections import Section, SectionStack
@@ -88,8 +88,7 @@ def write_spatialdata(stack: SectionStack, path: str | Path, *, um_per_px: float
     path = Path(path)
     if path.suffix != ".zarr":
         raise InputError(f"A SpatialData store ends in .zarr; found {path.name!r}.")
-    if path.exists():
-        raise InputError(f"There is something at {path} already. Remove it or choose another folder.")
+    refuse_occupied(path)
     data = to_spatialdata(stack, um_per_px=um_per_px)
     with atomic_folder(path) as folder:
         # it insists on making the folder itself

@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 from urllib.parse import quote
 
 from insignia.core.errors import InputError
-from insignia.core.files import atomic_folder, sha256_file
+from insignia.core.files import atomic_folder, refuse_occupied, sha256_file
 from insignia.core.optional import need
 from insignia.data.pose_record import pose_record
 from insignia.data.readers import write_h5ad
@@ -46,8 +46,7 @@ def write_stack(stack: SectionStack, path: str | Path, *, images: Literal["refer
     path = Path(path)
     if images not in ("refer", "copy"):
         raise InputError(f"images must be 'refer' or 'copy', found {images!r}.")
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise InputError(f"There is something at {path} already. Remove it or choose another folder.")
+    refuse_occupied(path)
     with atomic_folder(path) as folder:
         (folder / "sections").mkdir()
         record = {

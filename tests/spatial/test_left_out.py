@@ -14,7 +14,8 @@ from insignia.spatial.depth import depth_slope, gaps_to_known
 from insignia.spatial.imputers import Kernel, Mean, Ridge
 from insignia.spatial.left_out import LeftOut, hidden_masks, judge, leave_donors_out, leave_out
 from insignia.spatial.panel import choose_panel
-from insignia.spatial.uncertainty import calibrate, conformal_quantile, is_predictable
+from insignia.spatial.uncertainty import calibrate, is_predictable
+from insignia.stats import conformal_quantile
 
 
 def make(*, known=("s0",), side=10, **options):

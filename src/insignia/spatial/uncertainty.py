@@ -7,7 +7,7 @@ import numpy as np
 from scipy.stats import norm
 
 from insignia.spatial.left_out import LeftOut
-from insignia.stats import column_correlation
+from insignia.stats import column_correlation, conformal_quantile
 
 __all__ = ["Calibration", "calibrate", "is_predictable"]
 
@@ -107,12 +107,6 @@ def calibrate(left_out: LeftOut | None, n_genes: int, *, level: float = 0.9) -> 
         high.append(conformal_quantile(here, 1 - tail))
         scale.append(np.sqrt((here**2).mean(axis=0)))
     return replace(start, low=np.stack(low), high=np.stack(high), scale=np.stack(scale))
-
-
-def conformal_quantile(values: np.ndarray, share: float) -> np.ndarray:
-    """Return, for each column, the value that a new one is below with at least this chance: (columns,)."""
-    ordered = np.sort(values, axis=0)
-    return np.asarray(ordered[min(int(np.ceil((len(values) + 1) * share)), len(values)) - 1])
 
 
 def _trend(left_out: LeftOut) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -7,7 +7,7 @@ from insignia.stats.differential import Moments, moments, welch_test
 from insignia.stats.distances import energy_distance, energy_distance_sq, mmd_rbf
 from insignia.stats.effect_sizes import Effect, Effects, group_effect, group_effects
 from insignia.stats.hits import cutoff, held_out_rate, rule_defaults, rules
-from insignia.stats.intervals import conformal_width, coverage_by_bin, interval_coverage
+from insignia.stats.intervals import conformal_quantile, conformal_width, coverage_by_bin, interval_coverage
 from insignia.stats.matched_null import closest_in_mean, draw_sets, monte_carlo, nearest_in_detection
 from insignia.stats.meta_analysis import MetaAnalysis, meta_analysis
 from insignia.stats.metrics import auroc, auroc_by_donor
@@ -37,6 +37,7 @@ __all__ = [
     "beta_binomial",
     "closest_in_mean",
     "column_correlation",
+    "conformal_quantile",
     "conformal_width",
     "coverage_by_bin",
     "cutoff",

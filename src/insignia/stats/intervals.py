@@ -7,7 +7,7 @@ import pandas as pd
 
 from insignia.core.errors import InputError
 
-__all__ = ["conformal_width", "coverage_by_bin", "interval_coverage"]
+__all__ = ["conformal_quantile", "conformal_width", "coverage_by_bin", "interval_coverage"]
 
 
 def interval_coverage(lower: np.ndarray, upper: np.ndarray, measured: np.ndarray) -> tuple[float, float]:
@@ -68,6 +68,15 @@ def coverage_by_bin(
     return pd.DataFrame(rows, columns=["from", "to", "rows", "coverage", "width"])
 
 
+def conformal_quantile(values: np.ndarray, share: float) -> np.ndarray:
+    """Return, for each column, the value that a new one is below with at least this chance: (columns,).
+
+    The ``ceil((n + 1) share)``-th of n, and the largest where there are too few to promise it.
+    """
+    ordered = np.sort(values, axis=0)
+    return np.asarray(ordered[min(_place(len(values), share), len(values)) - 1])
+
+
 def conformal_width(errors: np.ndarray, *, level: float = 0.9) -> float:
     """Half width of an interval that holds a new value with at least this probability, from errors of like values.
 
@@ -79,5 +88,10 @@ def conformal_width(errors: np.ndarray, *, level: float = 0.9) -> float:
     Vovk et al. 2005, doi:10.1007/b106715
     """
     sizes = np.sort(np.abs(np.asarray(errors, dtype=np.float64)))
-    place = int(np.ceil((sizes.size + 1) * level))
+    place = _place(sizes.size, level)
     return float(sizes[place - 1]) if 0 < place <= sizes.size else float("nan")
+
+
+def _place(n: int, share: float) -> int:
+    """Which of n ordered values a new one is below with at least this chance; there may be none so far out."""
+    return int(np.ceil((n + 1) * share))

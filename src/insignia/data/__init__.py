@@ -9,7 +9,7 @@ from insignia.data.condition import Condition, GenePerturbation
 from insignia.data.donor_hits import DonorHitOptions, simulate_donor_hits
 from insignia.data.expression import Cells, Expression
 from insignia.data.gene_priors import GeneEmbedding, GeneNetwork, GenePriors
-from insignia.data.hidden_counts import hide_counts
+from insignia.data.hidden_counts import hide_counts, reveal_counts
 from insignia.data.input_space import InputSpace, check_space, detect_space
 from insignia.data.labels import SEPARATOR, join_labels, split_labels
 from insignia.data.metadata import standardise_obs
@@ -90,6 +90,7 @@ __all__ = [
     "read_splits",
     "read_stack",
     "read_stacks",
+    "reveal_counts",
     "screen_readers",
     "screen_to_anndata",
     "simulate_cohort",

@@ -1,4 +1,4 @@
-"""Taking the counts of sections away, so that what is to be predicted cannot leak."""
+"""Taking the counts of sections away, so that what is to be predicted cannot leak, and giving them back."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -11,7 +11,7 @@ from insignia.core import keys
 from insignia.core.errors import InputError
 from insignia.data.sections import Section, SectionStack
 
-__all__ = ["hide_counts"]
+__all__ = ["hide_counts", "reveal_counts"]
 
 
 def hide_counts(stack: SectionStack, known: Iterable[str], *, features: Iterable[str] = ()) -> SectionStack:
@@ -43,6 +43,26 @@ def hide_counts(stack: SectionStack, known: Iterable[str], *, features: Iterable
     kept = (keys.SPATIAL, *map(keys.features, features))
     hidden = {section.name: _without_counts(section, kept) for section in stack if section.name not in known}
     return stack.with_sections(hidden)
+
+
+def reveal_counts(hidden: SectionStack, stack: SectionStack) -> SectionStack:
+    """Give sections back the spots that `hide_counts` took from them, and keep what was learned about them since.
+
+    Parameters
+    ----------
+    hidden
+        Sections, e.g. registered; their poses, and what their spots have in `obsm`, stay.
+    stack
+        Sections of the same names and spots, with counts.
+    """
+    return hidden.with_sections({section.name: _with_counts(section, stack[section.name]) for section in hidden})
+
+
+def _with_counts(section: Section, measured: Section) -> Section:
+    spots = measured.spots.copy()
+    for name, values in section.spots.obsm.items():
+        spots.obsm[name] = values
+    return replace(section, spots=spots)
 
 
 def _without_counts(section: Section, kept: Iterable[str]) -> Section:

@@ -1,7 +1,7 @@
 """The demo of spatial imputation: simulated serial sections of which one is measured, from pictures to a report."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,11 +13,11 @@ from insignia.data import (
     SerialOptions,
     SimulatedStack,
     hide_counts,
+    reveal_counts,
     simulate_sections,
     write_h5ad,
     write_stack,
 )
-from insignia.data import Section as TissueSection
 from insignia.report import (
     Bullets,
     Code,
@@ -101,18 +101,10 @@ def _run(timings: Timings, *, quick: bool, show_progress: bool | None) -> _Found
     with timings.step("impute"):
         imputed = impute(placed, known=[known], sections="all", genes=made.stack[known].spots.n_vars, baselines=False)
     with timings.step("evaluate"):
-        measured = placed.with_sections({section.name: _with_counts(section, made.stack) for section in placed})
+        measured = reveal_counts(placed, made.stack)
         methods = ["blend"]
         evaluation = compare_imputers(measured, known=[known], methods=methods, controls=[], seeds=(0,))
     return _Found(made, known, placed, measured, imputed, evaluation, _shown_genes(made, imputed))
-
-
-def _with_counts(section: TissueSection, stack: SectionStack) -> TissueSection:
-    """Give a placed section the counts that were hidden."""
-    spots = stack[section.name].spots.copy()
-    for name, values in section.spots.obsm.items():
-        spots.obsm[name] = values
-    return replace(section, spots=spots)
 
 
 def _shown_genes(made: SimulatedStack, imputed: AnnData) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from insignia.data import (
     SimulatedScreen,
     SimulatedStack,
     hide_counts,
+    reveal_counts,
     simulate_cohort,
     simulate_screen,
     simulate_sections,
@@ -195,18 +196,7 @@ def in_tissue(disease: Disease, size: StorySize, timings: Timings, *, show_progr
                 signatures=[disease.found], min_coverage=0.1, baselines=False,
             )  # fmt: skip
         rows += [_compared(results[method], stack, name, method) for name in stack.names if name != known]
-    measured = placed.with_sections(
-        {one.name: replace(one, spots=_filled(one.spots, stack[one.name].spots)) for one in placed}
-    )
-    return Tissue(results["blend"], measured, pd.DataFrame(rows))
-
-
-def _filled(spots: AnnData, counts: AnnData) -> AnnData:
-    """Give the spots of a placed section the counts that were hidden."""
-    filled = counts.copy()
-    for name, values in spots.obsm.items():
-        filled.obsm[name] = values
-    return filled
+    return Tissue(results["blend"], reveal_counts(placed, stack), pd.DataFrame(rows))
 
 
 def _renamed(made: SimulatedStack, program: Sequence[str]) -> SectionStack:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pandas as pd
 
 from insignia.report.forest_figures import forest_figure
-from insignia.report.parts import Bullets, Lead, Part, Picture, Table
+from insignia.report.parts import Bullets, Part, Picture, Table
 from insignia.report.style import count, p_value
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def verdict(comparison: "Comparison") -> str:
 def comparison_parts(comparison: "Comparison", *, name: str, max_rows: int, leave_out: bool) -> list[Part]:
     """Return the parts of the section; with `leave_out`, also what hangs on a single study."""
     table = comparison.table
-    parts: list[Part] = [Lead(verdict(comparison)), Bullets(_how(comparison))]
+    parts: list[Part] = [Bullets(_how(comparison))]
     if len(table):
         caption = (
             f"Squares: Hodges-Lehmann shift of the share of hits against {comparison.reference}, within studies; "

@@ -1,6 +1,5 @@
 """The result of a search: a score for every cell, and what is needed to read it."""
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,8 +14,7 @@ from insignia.atlas.cell_filters import CellFilters, FilterStep
 from insignia.atlas.cutoffs import Cutoffs
 from insignia.atlas.snapshot import Snapshot
 from insignia.core import keys
-from insignia.core.errors import CoverageWarning, InputError
-from insignia.data import standardise_obs
+from insignia.core.errors import InputError
 from insignia.genes import GeneMatch, Signature
 
 if TYPE_CHECKING:
@@ -313,28 +311,6 @@ class SearchResult:
         InputError
             None of the cells was searched.
         """
-        filled = {name: keys.UNKNOWN for name in keys.METADATA if name not in (keys.STUDY, keys.BARCODE)}
-        taken = [*(columns or {}).values(), *(constants or {})]
-        filled = {name: value for name, value in filled.items() if name not in taken}
-        theirs = standardise_obs(adata.obs, columns=columns, constants={**filled, **(constants or {})})
-        ours = self.metadata([keys.STUDY, keys.BARCODE])
-        known = ours[keys.STUDY].isin(theirs[keys.STUDY].unique()).to_numpy()
-        places = pd.MultiIndex.from_frame(ours[known].astype(object)).get_indexer(
-            pd.MultiIndex.from_frame(theirs[[keys.STUDY, keys.BARCODE]])
-        )
-        if not (places >= 0).any():
-            raise InputError(
-                f"None of the {adata.n_obs:,} cells was searched. They are of the studies "
-                f"{theirs[keys.STUDY].unique()[:3].tolist()} with barcodes such as {theirs[keys.BARCODE].iloc[0]!r}; "
-                f"searched were {ours[keys.STUDY].unique()[:3].tolist()} with {ours[keys.BARCODE].iloc[0]!r}. Name the "
-                "study with constants={'study': ...}, and keep obs_names as they were added."
-            )
-        scores = np.full(adata.n_obs, np.nan, dtype=np.float32)
-        scores[places >= 0] = self.scores[known][places[places >= 0]]
-        if (places < 0).any():
-            warnings.warn(
-                f"{int((places < 0).sum()):,} of {adata.n_obs:,} cells were not searched and have no score (NaN).",
-                CoverageWarning,
-                stacklevel=2,
-            )
-        adata.obs[key or self.signature.name] = scores
+        from insignia.atlas.scores_into_obs import scores_into_obs
+
+        scores_into_obs(self, adata, key or self.signature.name, columns=columns, constants=constants)

@@ -5,7 +5,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from insignia.cli.atlas import AtlasPath
+from insignia.cli.cell_options import AtlasPath
 from insignia.cli.output import JsonFlag, emit
 
 __all__ = ["pseudobulk", "regroup"]

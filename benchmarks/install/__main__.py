@@ -23,7 +23,7 @@ from benchmarks.install.outside import check_types
 from benchmarks.install.uses import USES
 
 ROOT = Path(__file__).parents[2]
-IMPORTED = {"bench": "import captum, shapely, tiledb", "docs": "import furo, myst_parser, sphinx"}
+IMPORTED = {"bench": "import captum, shapely, tiledb", "docs": "import furo, myst_nb, sphinx"}
 LEFT_OUT = {"dev": "`make test` installs it"}
 COMMANDS = """
 import typer

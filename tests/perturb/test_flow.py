@@ -23,7 +23,7 @@ from insignia.perturb.flow.options import FlowOptions
 from insignia.perturb.flow.sampler import carry
 from insignia.perturb.flow.tokens import TokenTable
 from insignia.perturb.flow.trained import train_flow
-from insignia.perturb.flow.trust import LeftOut, Trust, fit_trust
+from insignia.perturb.flow.trust import LeftOut, Trust, fit_trust, shape_errors
 from insignia.perturb.latents import PCALatent
 from insignia.training import TrainOptions, fit
 
@@ -248,11 +248,44 @@ def test_a_flow_without_weight_shapes_no_cells(screen):
     pair, source = screen.truth.doubles[0], screen.data.expression[:30].toarray()
     assert isinstance(pair, Condition)
     shaped = fitted.cells(pair, "context1", source, rng=np.random.default_rng(0))
-    fitted.trust = Trust(flow_seen=0.0)
+    fitted.trust = Trust(flow_seen=0.0, shape_seen=0.0)
     plain = fitted.cells(pair, "context1", source, rng=np.random.default_rng(0))
     expected = np.maximum(source + fitted.effect(pair, "context1").delta, 0)
     assert plain == pytest.approx(expected, abs=1e-5)
     assert np.abs(shaped - plain).max() > 1e-3
+
+
+def test_the_shape_of_cells_is_trusted_as_far_as_it_was_right():
+    """Planted: half of the cells escape. A flow that knows it, one that draws all cells together, and one between."""
+    rng = np.random.default_rng(0)
+    source = rng.normal(size=(200, 3))
+    away = np.array([6.0, 0, 0]) * (np.arange(200) < 100)[:, None]
+    measured = rng.normal(size=(150, 3)) + np.array([6.0, 0, 0]) * (np.arange(150) < 75)[:, None]
+    half = rng.normal(size=(150, 3)) + np.array([3.0, 0, 0]) * (np.arange(150) < 75)[:, None]
+
+    def weight(carried, cells, n_unseen):
+        one = LeftOut(*np.zeros((4, 2)), n_unseen, shape_errors(source, carried, cells))
+        trust = fit_trust([one])
+        return trust.shape_unseen if n_unseen else trust.shape_seen
+
+    for n_unseen in (0, 1):
+        assert weight(source + away, measured, n_unseen) == 1
+        assert weight(source + away, half, n_unseen) == 0.5
+        assert weight(np.zeros_like(source), rng.normal(size=(150, 3)), n_unseen) == 0
+    single = LeftOut(*np.zeros((4, 2)), 1, shape_errors(source, source + away, measured))
+    assert fit_trust([single]).shape_seen == 0
+
+
+def test_a_half_trusted_shape_lies_between_cells_moved_alike_and_cells_as_carried(screen):
+    fitted = predictors["flow"](**SMALL, n_folds=0).fit(screen.data, priors=screen.priors, show_progress=False)
+    pair = screen.truth.doubles[0]
+    source = 20 + fitted._controls["context1"]
+    made = {}
+    for weight in (0.0, 0.5, 1.0):
+        fitted.trust = Trust(shape_seen=weight)
+        made[weight] = fitted.cells(pair, "context1", source, rng=np.random.default_rng(0))
+        assert np.isfinite(made[weight]).all()
+    np.testing.assert_allclose(made[0.5], (made[0.0] + made[1.0]) / 2, atol=1e-4)
 
 
 def test_a_gene_perturbed_in_another_way_is_unseen_to_the_flow(screen):

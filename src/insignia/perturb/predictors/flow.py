@@ -15,7 +15,7 @@ from insignia.perturb.contract import Effect, Predictor, predictors
 from insignia.perturb.flow.options import FlowOptions
 from insignia.perturb.flow.tokens import TokenTable
 from insignia.perturb.flow.trained import TrainedFlow, train_flow
-from insignia.perturb.flow.trust import LeftOut, Trust, fit_trust, left_out_parts
+from insignia.perturb.flow.trust import LeftOut, Trust, fit_trust, left_out_parts, shape_errors
 from insignia.perturb.predictors.ridge_onehot import RidgeOneHot
 
 __all__ = ["Flow"]
@@ -85,32 +85,38 @@ class Flow(Predictor):
     ) -> np.ndarray:
         """Carry control cells, each by one of the trained networks, and move them to the predicted mean.
 
-        Where the flow has no weight in the mean it shapes no cell either: control cells are moved as they are.
+        How much each departs from the mean change is weighted as the shape of left-out conditions said; without a
+        weight control cells are moved as they are.
         """
         if condition.is_control:
             return source
-        if self._without_vector(condition) or not self._facts(condition)[keys.SHRINKAGE]:
+        weight = 0.0 if self._without_vector(condition) else self._shape_weight(condition)
+        if not weight:
             return super().cells(condition, context, source, rng=rng)
-        delta = self.effect(condition, context).delta
+        delta = self.effect(condition, context).delta.astype(source.dtype)
         moved = np.empty_like(source)
         member_of = rng.integers(len(self._members), size=len(source))
         for number, member in enumerate(self._members):
             here = member_of == number
             if here.any():
                 shift = member.shift(condition, context, source[here], n_steps=self.options.solver_steps)
-                moved[here] = (
-                    source[here] + shift + (delta - self._raw(member, condition, context)).astype(source.dtype)
-                )
+                mean = self._raw(member, condition, context).astype(source.dtype)
+                moved[here] = source[here] + delta + weight * (shift - mean)
         return np.asarray(np.maximum(moved, 0))
 
     def _facts(self, condition: Condition) -> dict[str, float]:
         """How far the condition lies from what was trained, and the weight of the flow beside the plain answer."""
-        vectors, is_seen = self._table.vectors, all(map(self._known.knows, condition.perturbations))
-        weight = self.trust.flow_seen if is_seen else self.trust.flow_unseen
+        vectors = self._table.vectors
         return {
-            keys.SHRINKAGE: weight,
+            keys.SHRINKAGE: self.trust.flow_seen if self._is_seen(condition) else self.trust.flow_unseen,
             keys.EMBEDDING_DISTANCE: float("nan") if vectors is None else vectors.distance(condition),
         }
+
+    def _is_seen(self, condition: Condition) -> bool:
+        return all(map(self._known.knows, condition.perturbations))
+
+    def _shape_weight(self, condition: Condition) -> float:
+        return self.trust.shape_seen if self._is_seen(condition) else self.trust.shape_unseen
 
     def describe(self) -> dict[str, Any]:
         """Options, trust, and what the space says of itself."""
@@ -138,11 +144,14 @@ class Flow(Predictor):
                 priors=priors,
                 show_progress=show_progress,
             )
-            results += self._compare(flow, train, held)
+            results += self._compare(flow, train, data, held)
         return fit_trust(results)
 
-    def _compare(self, flow: TrainedFlow, train: PerturbationData, held: list[Condition]) -> list[LeftOut]:
+    def _compare(
+        self, flow: TrainedFlow, train: PerturbationData, data: PerturbationData, held: list[Condition]
+    ) -> list[LeftOut]:
         known = RidgeOneHot().fit(train)
+        starts = {context: flow.latent.encode(cells) for context, cells in self._controls.items()}
         found = []
         for condition in held:
             for context in self._measured_in(condition):
@@ -152,7 +161,12 @@ class Flow(Predictor):
                 answer, n_unseen = _seen_part(known, condition, context)
                 measured = self._effects.of(condition, context)
                 assert measured is not None
-                found.append(LeftOut(answer, known.effects.mean, raw.mean(axis=0), measured, n_unseen))
+                cells = flow.latent.encode(data.expression[_some(data.rows(condition, context))])
+                shape = None
+                if len(cells) > 1:
+                    carried = flow.latent.encode(self._controls[context] + raw)
+                    shape = shape_errors(starts[context], carried, cells)
+                found.append(LeftOut(answer, known.effects.mean, raw.mean(axis=0), measured, n_unseen, shape))
         return found
 
     def _measured_in(self, condition: Condition) -> list[str]:
@@ -203,9 +217,12 @@ def _genes(data: PerturbationData) -> tuple[str, ...]:
 
 
 def _dense_controls(data: PerturbationData, context: str) -> np.ndarray:
-    rows = data.controls(context)
-    chosen = rows[np.linspace(0, len(rows) - 1, min(_REFERENCE_CELLS, len(rows))).astype(int)]
-    return np.asarray(data.expression[chosen].toarray())
+    return np.asarray(data.expression[_some(data.controls(context))].toarray())
+
+
+def _some(rows: np.ndarray) -> np.ndarray:
+    """Take at most a few hundred rows, evenly."""
+    return np.asarray(rows[np.linspace(0, len(rows) - 1, min(_REFERENCE_CELLS, len(rows))).astype(int)])
 
 
 predictors.add("flow", source="arXiv:2210.02747, arXiv:2602.04901")(Flow)

@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 import traceback
-from contextlib import chdir
+from contextlib import chdir, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,8 +99,11 @@ def _be_the_child(case: Case, work, folder: Path, place: Path) -> None:
     except BaseException:  # noqa: BLE001 - whatever it is, the parent reads it
         traceback.print_exc()
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        # on a full disk nothing can be said, and a child that went on as its parent would do harm
+        with suppress(BaseException):
+            sys.stdout.flush()
+        with suppress(BaseException):
+            sys.stderr.flush()
         os._exit(code)
 
 

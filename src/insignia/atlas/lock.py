@@ -10,6 +10,7 @@ from pathlib import Path
 
 from insignia.atlas.layout import WRITER_LOCK
 from insignia.core.errors import AtlasBusy, AtlasError
+from insignia.core.files import parse_json
 
 try:
     import fcntl
@@ -78,7 +79,7 @@ def _self(doing: str) -> dict[str, str | int]:
 
 def _holder(handle: int) -> str:
     try:
-        found = json.loads(os.pread(handle, 4096, 0))
+        found = parse_json(os.pread(handle, 4096, 0).decode())
         return f": {found['doing']} by process {found['pid']} on {found['host']} since {found['since']}"
     except (OSError, ValueError, TypeError, KeyError):
         return " by another process"

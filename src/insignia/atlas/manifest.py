@@ -8,7 +8,7 @@ from typing import Any
 
 from insignia.atlas.layout import FAST, FORMAT, FORMAT_VERSION, GENES, MANIFEST, SCREENS, SEGMENTS, VERSIONS
 from insignia.core.errors import AtlasDamaged, AtlasError
-from insignia.core.files import atomic_file, canonical_json, sha256_text
+from insignia.core.files import atomic_file, canonical_json, parse_json, sha256_text
 from insignia.data import AttributionRecord
 
 __all__ = ["GeneTable", "Ingest", "Manifest", "SegmentEntry", "StudyRange"]
@@ -175,8 +175,8 @@ class Manifest:
     def read_file(cls, path: Path) -> "Manifest":
         """Read and check one manifest file; see `read`."""
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except (ValueError, RecursionError) as error:
+            content = parse_json(path.read_text(encoding="utf-8"))
+        except ValueError as error:
             raise _damaged(path, f"it is not JSON ({error})") from error
         _check(path, content)
         try:

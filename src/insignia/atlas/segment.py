@@ -1,6 +1,5 @@
 """Reading one segment: checked headers, memory maps, and a cache that bounds how many are open."""
 
-import json
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,7 +25,7 @@ from insignia.atlas.layout import (
 )
 from insignia.atlas.manifest import SegmentEntry
 from insignia.core.errors import AtlasDamaged, AtlasError
-from insignia.core.files import sha256_text
+from insignia.core.files import parse_json, sha256_text
 
 if TYPE_CHECKING:
     from insignia.atlas.stored import Runs, StoredValues
@@ -200,7 +199,7 @@ def read_header(folder: Path, entry: SegmentEntry) -> dict[str, Any]:
     path = folder / SEGMENT
     try:
         text = path.read_text(encoding="utf-8")
-        header = json.loads(text)
+        header = parse_json(text)
     except (OSError, ValueError) as error:
         raise _damaged(folder, f"{SEGMENT} cannot be read ({error})") from error
     if sha256_text(text) != entry.sha256 or not isinstance(header, dict):

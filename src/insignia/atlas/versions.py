@@ -12,7 +12,7 @@ from insignia.atlas.layout import SCREENS, SEGMENTS, VERSIONS, WRITER_LOCK
 from insignia.atlas.lock import try_lock
 from insignia.atlas.manifest import Manifest
 from insignia.core.errors import AtlasError
-from insignia.core.files import atomic_file
+from insignia.core.files import atomic_file, resolved
 
 __all__ = ["Hold", "clean", "open_version", "write_version"]
 
@@ -123,5 +123,5 @@ def _is_local(path: Path) -> bool:
     for line in lines:
         before, _, after = line.partition(" - ")
         kinds[before.split()[4].encode().decode("unicode_escape")] = after.split()[0]
-    inside = [point for point in kinds if path.resolve().is_relative_to(point)]
+    inside = [point for point in kinds if resolved(path).is_relative_to(point)]
     return kinds.get(max(inside, key=len, default=""), "") in _LOCAL

@@ -1,11 +1,13 @@
 """What every command prints: one result, for people or as JSON, and errors with their exit code."""
 
+import errno
 import json
+import os
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -19,6 +21,22 @@ __all__ = [
     "parse_steps",
 ]
 
+_LONGEST: Final = 2_000
+_CHECK: Final = "Check that the path is right and may be read or written."
+_ADVICE: Final = {
+    errno.ENOSPC: "The disk is full; nothing was written half. Make room, or choose another place with -o.",
+    errno.EDQUOT: "Your share of the disk is used up; nothing was written half. Make room, or choose another place.",
+    errno.EFBIG: "The file would be larger than is allowed here; nothing was written half. Choose another place.",
+    errno.EROFS: "The disk can only be read. Choose another place with -o.",
+    errno.EACCES: "You may not read or write there. Ask for the right, or choose another place.",
+    errno.EPERM: "You may not read or write there. Ask for the right, or choose another place.",
+    errno.ENOENT: "There is no such file or folder. Check the path.",
+    errno.EISDIR: "It is a folder, where a file is meant. Choose another name.",
+    errno.ENOTDIR: "A part of the path is a file, where a folder is meant. Check the path.",
+    errno.ENAMETOOLONG: "The name is too long for this disk. Choose a shorter one.",
+    errno.ELOOP: "Links lead in a circle there. Give the path of the file itself.",
+}
+
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON, and no progress.")]
 
 
@@ -27,12 +45,12 @@ def emit(result: Mapping[str, Any], *, as_json: bool, text: str = "") -> None:
     if as_json:
         print(json.dumps(result, default=str))
     elif text:
-        print(text)
+        print(_printable(text))
     else:
         width = max((len(name) for name in result), default=0)
         for name, value in result.items():
             for number, line in enumerate(_lines(value)):
-                print(f"{'' if number else name.replace('_', ' '):{width}}  {line}")
+                print(_printable(f"{'' if number else name.replace('_', ' '):{width}}  {line}"))
 
 
 def pairs(texts: list[str] | None, option: str) -> dict[str, str]:
@@ -62,13 +80,22 @@ def friendly_errors() -> Iterator[None]:
         try:
             yield
         except InsigniaError as error:
-            print("\n".join([f"error: {error}", *getattr(error, "__notes__", [])]), file=sys.stderr)
+            print("\n".join(map(_readable, [f"error: {error}", *getattr(error, "__notes__", [])])), file=sys.stderr)
             raise SystemExit(error.exit_code) from None
         except KeyboardInterrupt:
             print("interrupted; nothing was written half", file=sys.stderr)
             raise SystemExit(130) from None
         except OSError as error:
-            print(f"error: {error}", file=sys.stderr)
+            print(_readable(f"error: {_of_the_system(error)}"), file=sys.stderr)
+            raise SystemExit(InputError.exit_code) from None
+        except MemoryError as error:
+            print(
+                _readable(
+                    f"error: There is not enough memory for this ({error or 'no more could be had'}); nothing was "
+                    "written half. Use fewer cells or genes at a time, or a machine with more."
+                ),
+                file=sys.stderr,
+            )
             raise SystemExit(InputError.exit_code) from None
 
 
@@ -87,8 +114,31 @@ def parse_steps(text: str) -> int:
     return int(text)
 
 
+def _of_the_system(error: OSError) -> str:
+    """Say what the operating system refused, for which file, and what to do about it."""
+    if error.errno is None or error.strerror is None:
+        return str(error)
+    where = "" if error.filename is None else f": {_shown(error.filename)}"
+    return f"The system refused ({error.strerror}){where}. {_ADVICE.get(error.errno, _CHECK)}"
+
+
+def _shown(path: Any) -> str:
+    return os.fsdecode(path) if isinstance(path, str | bytes | os.PathLike) else str(path)
+
+
+def _readable(text: str) -> str:
+    """Bring a message to a length that is read, without the control characters that names in files may hold."""
+    shown = _printable(text[:_LONGEST])
+    return shown if len(text) <= _LONGEST else f"{shown} ... ({len(text) - _LONGEST:,} more characters)"
+
+
+def _printable(text: str) -> str:
+    """Write what a terminal would obey or cannot show, such as names of files that are no text, as Python writes it."""
+    return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text)
+
+
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    print(f"warning: {message}", file=sys.stderr)
+    print(_readable(f"warning: {message}"), file=sys.stderr)
 
 
 def _lines(value: Any) -> list[str]:

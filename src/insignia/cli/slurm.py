@@ -23,6 +23,7 @@ from insignia.cli.attribution_options import (
 )
 from insignia.cli.output import JsonFlag, emit, parse_steps
 from insignia.core.errors import InputError
+from insignia.core.files import resolved
 
 __all__ = ["array_script", "slurm"]
 
@@ -73,7 +74,7 @@ def slurm(
         "--device": device,
         "--precision": precision,
     }
-    command = ["insignia", "attribute", str(cells.resolve()), "-m", str(model.resolve()), "-o", str(output.resolve())]
+    command = ["insignia", "attribute", str(resolved(cells)), "-m", str(resolved(model)), "-o", str(resolved(output))]
     command += [word for name, value in named.items() if value is not None for word in (name, value)]
     command += ["--signed"] if signed else []
     limits = {"cpus-per-task": str(cpus), "mem": mem, "time": time, "partition": partition}

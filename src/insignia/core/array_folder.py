@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from insignia.core.errors import FileFormatError, InsigniaError
-from insignia.core.files import atomic_folder, canonical_json, refuse_occupied, sha256_file, sha256_text
+from insignia.core.files import atomic_folder, canonical_json, parse_json, refuse_occupied, sha256_file, sha256_text
 
 __all__ = ["read_array_folder", "write_array_folder"]
 
@@ -79,7 +79,7 @@ def _record(path: Path, name: str, form: str, error: type[InsigniaError]) -> dic
         there = sorted(item.name for item in path.iterdir())[:8] if path.is_dir() else []
         raise error(f"{path} holds no {name}, which {form} needs; it holds {', '.join(there) or 'nothing'}.")
     try:
-        record = json.loads(file.read_text(encoding="utf-8"))
+        record = parse_json(file.read_text(encoding="utf-8"))
         said = record.pop("sha256")
     except (ValueError, AttributeError, KeyError, TypeError) as problem:
         raise error(f"{file} is damaged: {type(problem).__name__} {problem}. Write the folder again.") from problem

@@ -3,27 +3,33 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
-from insignia.core.errors import InputError
+from insignia.core.errors import InputError, InsigniaError
 
 __all__ = [
     "atomic_file",
     "atomic_folder",
     "canonical_json",
+    "parse_json",
     "refuse_occupied",
     "reserve",
+    "resolved",
     "sha256_array",
     "sha256_file",
     "sha256_text",
 ]
+
+
+_SYSTEM_ERROR: Final = re.compile(r"errno[ =]+(\d+)|os error (\d+)", re.IGNORECASE)
 
 
 @contextmanager
@@ -35,7 +41,8 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
     os.close(handle)
     temporary = Path(name)
     try:
-        yield temporary
+        with _as_disk_error(path):
+            yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.chmod(0o666 & ~_umask())
@@ -55,12 +62,32 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
     try:
-        yield temporary
+        with _as_disk_error(path):
+            yield temporary
         temporary.chmod(0o777 & ~_umask())
         temporary.replace(path)
         sync_folder(path.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def _as_disk_error(path: Path) -> Iterator[None]:
+    """Let what libraries say of a full disk, each in an error of its own kind, be an `OSError` about `path`."""
+    try:
+        yield
+    except Exception as error:
+        said = _SYSTEM_ERROR.search(str(error))
+        is_plain = isinstance(error, InsigniaError) or (isinstance(error, OSError) and error.filename is not None)
+        if said is None or is_plain:
+            raise
+        number = int(said[1] or said[2])
+        raise OSError(number, os.strerror(number), str(path)) from error
+
+
+def resolved(path: str | Path) -> Path:
+    """Return the absolute path behind all links; links that lead in a circle are left for whoever opens it."""
+    return Path(os.path.realpath(path))
 
 
 def refuse_occupied(path: str | Path) -> None:
@@ -126,3 +153,17 @@ def sha256_array(array: np.ndarray) -> str:
 def canonical_json(value: Any) -> str:
     """JSON with sorted keys and no spare blanks: equal values give equal text, so it can be hashed."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def parse_json(text: str) -> Any:
+    """Read JSON from a file that anyone may have written.
+
+    Raises
+    ------
+    ValueError
+        It is no JSON, or nested so deep that no record of ours or of a model is.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from insignia.core.errors import FileFormatError, InputError
-from insignia.core.files import atomic_file, canonical_json, sha256_text
+from insignia.core.files import atomic_file, canonical_json, parse_json, sha256_text
 from insignia.data.splits import Split
 
 __all__ = ["read_split", "read_splits", "write_splits"]
@@ -39,7 +39,7 @@ def read_splits(path: str | Path) -> tuple[Split, ...]:
     """
     path = Path(path)
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = parse_json(path.read_text(encoding="utf-8"))
         said, form = record.pop("sha256"), record["format"]
         if form == FORMAT and sha256_text(canonical_json(record)) != said:
             raise FileFormatError(f"{path} was changed since it was written: its hash does not fit. Make it again.")

@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 from urllib.parse import quote
 
 from insignia.core.errors import InputError
-from insignia.core.files import atomic_folder, refuse_occupied, sha256_file
+from insignia.core.files import atomic_folder, refuse_occupied, resolved, sha256_file
 from insignia.core.optional import need
 from insignia.data.pose_record import pose_record
 from insignia.data.readers import write_h5ad
@@ -99,6 +99,6 @@ def _write_image(image: SectionImage, name: str, folder: Path, final: Path, imag
 def _relative(image: Path, folder: Path) -> str:
     """Path of an image as seen from the folder, so that both may move together."""
     try:
-        return Path(os.path.relpath(image.resolve(), folder.resolve())).as_posix()
+        return Path(os.path.relpath(resolved(image), resolved(folder))).as_posix()
     except ValueError:  # another drive
-        return image.resolve().as_posix()
+        return resolved(image).as_posix()

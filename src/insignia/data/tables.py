@@ -26,6 +26,8 @@ def write_table(table: pd.DataFrame, path: str | Path) -> None:
         raise FileFormatError(f"A table ends in .csv, .tsv or .parquet; found {path.name!r}.")
     with atomic_file(path) as temporary:
         if path.suffix == ".parquet":
-            table.to_parquet(temporary, index=False)
+            # pyarrow takes only paths that are text
+            with temporary.open("wb") as file:
+                table.to_parquet(file, index=False)
         else:
             table.to_csv(temporary, sep=_SEPARATORS[path.suffix], index=False)

@@ -45,6 +45,17 @@ class Lookup:
         return self.several.get(name, ()) if position is None else (position,)
 
 
+def _refuse_no_text(names: np.ndarray) -> None:
+    """Refuse names that no file could hold, as damaged JSON gives them."""
+    try:
+        "".join(map(str, names)).encode()
+    except UnicodeEncodeError:
+        bad = [ascii(name) for name in names if any(0xD800 <= ord(c) < 0xE000 for c in str(name))]
+        raise GeneMatchError(
+            f"{len(bad):,} gene names hold half a character, e.g. {bad[0][:60]}. The file is damaged: copy it again."
+        ) from None
+
+
 @dataclass(frozen=True, eq=False)
 class GeneVocabulary:
     """Genes in order, by symbol, Ensembl id or both.
@@ -72,6 +83,7 @@ class GeneVocabulary:
             ids = None
         for array in (symbols, ids):
             if array is not None:
+                _refuse_no_text(array)
                 array.setflags(write=False)
         object.__setattr__(self, "symbols", symbols)
         object.__setattr__(self, "ids", ids)

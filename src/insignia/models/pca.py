@@ -13,11 +13,12 @@ from insignia.core.errors import InputError, ModelFormatError
 from insignia.core.files import atomic_folder
 from insignia.data import InputSpace
 from insignia.genes import GeneVocabulary
-from insignia.models.checkpoint import need_tensor, read_json
+from insignia.models.checkpoint import need_texts, read_json
 from insignia.models.contract import fingerprint
 from insignia.models.mlp import MLPEncoder, affine
 from insignia.models.registry import families
 from insignia.models.training_cells import training_cells
+from insignia.models.transformer import Weights
 
 __all__ = ["fit_pca", "load_pca"]
 
@@ -99,9 +100,12 @@ def load_pca(path: str | Path) -> MLPEncoder:
         state = load_file(source)
     except (OSError, SafetensorError) as error:
         raise ModelFormatError(f"{source} is not a readable safetensors file ({error}).") from error
-    weights = {key: need_tensor(state, key, source) for key in ("components", "mean")}
+    found = Weights(state, source)
+    components = found.tensor("components", -1, -1)
+    weights = {"components": components, "mean": found.tensor("mean", components.shape[1])}
     content = read_json(path / "model.json")
-    genes = GeneVocabulary.from_names(content["genes"], organism=content["organism"])
+    names = need_texts(content, "genes", path / "model.json")
+    genes = GeneVocabulary.from_names(names, organism=str(content.get("organism", "unknown")))
     if weights["components"].shape[1] != len(genes):
         raise ModelFormatError(f"{source} has {weights['components'].shape[1]} genes, model.json lists {len(genes)}.")
     return _encoder(path.resolve().name, genes, weights)

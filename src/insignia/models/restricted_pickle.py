@@ -7,7 +7,6 @@ uncompressed entry a storage.
 
 import io
 import pickle
-import pickletools
 import zipfile
 from pathlib import Path
 from typing import Any, Final
@@ -15,18 +14,10 @@ from typing import Any, Final
 import torch
 
 from insignia.core.errors import ModelFormatError, UnsafeCheckpoint
+from insignia.models.pickle_opcodes import check_opcodes
 from insignia.models.stand_ins import PlainDict, Storage, stand_in_class
 
-__all__ = ["read_pickle", "read_torch_archive"]
-
-_OPCODE_NAMES: Final = (
-    "PROTO FRAME STOP MARK POP POP_MARK NONE NEWTRUE NEWFALSE BININT BININT1 BININT2 LONG1 LONG4 BINFLOAT "
-    "BINUNICODE SHORT_BINUNICODE BINUNICODE8 BINBYTES SHORT_BINBYTES BINBYTES8 BINGET LONG_BINGET BINPUT LONG_BINPUT "
-    "MEMOIZE EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 TUPLE3 EMPTY_LIST APPEND APPENDS EMPTY_DICT SETITEM SETITEMS EMPTY_SET "
-    "ADDITEMS FROZENSET GLOBAL STACK_GLOBAL REDUCE NEWOBJ NEWOBJ_EX BUILD BINPERSID"
-)
-OPCODES: Final = frozenset(_OPCODE_NAMES.split())
-"""What picklers write since protocol 2; the extension registry and buffers outside the file are not among them."""
+__all__ = ["check_torch_file", "read_pickle", "read_torch_archive"]
 
 STORAGES: Final = {
     "DoubleStorage": torch.float64,
@@ -40,8 +31,7 @@ STORAGES: Final = {
     "ByteStorage": torch.uint8,
     "BoolStorage": torch.bool,
 }
-MAX_TUPLES: Final = 20_000
-"""Python hashes a tuple within a tuple by calling itself, and dies when they are nested too deep."""
+_BARE_PICKLES: Final = 5
 
 DICTS: Final = ("collections.OrderedDict", "collections.defaultdict")
 
@@ -104,6 +94,27 @@ class _Archive:
         return storage
 
 
+def check_torch_file(path: Path) -> None:
+    """Refuse a torch file whose pickles would exhaust memory or the interpreter, whoever reads them.
+
+    Raises
+    ------
+    ModelFormatError
+        With the cause.
+    """
+    try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as opened:
+                check_opcodes(_Archive(opened, path.stat().st_size).entry("data.pkl"))
+            return
+        # before 1.6: magic number, version, system, content and keys of storages, and then the numbers
+        with path.open("rb") as file:
+            for _ in range(_BARE_PICKLES):
+                check_opcodes(file)
+    except Exception as error:
+        raise _damaged(path, "torch file", error) from error
+
+
 def read_pickle(path: Path) -> Any:
     """Read a pickle; classes and functions become `StandIn`.
 
@@ -142,16 +153,7 @@ def read_torch_archive(path: Path) -> Any:
 
 
 def _load(content: bytes, archive: _Archive | None) -> Any:
-    """Check the opcodes, and read: none outside the list, no more room than the file has, no tower of tuples."""
-    tuples = 0
-    for opcode, argument, _ in pickletools.genops(content):
-        if opcode.name not in OPCODES:
-            raise pickle.UnpicklingError(f"the opcode {opcode.name}")
-        if opcode.name == "LONG_BINPUT" and (argument is None or argument > len(content)):
-            raise pickle.UnpicklingError(f"a memo of {argument} entries in {len(content)} bytes")
-        tuples += opcode.name.startswith("TUPLE")
-    if tuples > MAX_TUPLES:
-        raise pickle.UnpicklingError(f"{tuples:,} tuples, where {MAX_TUPLES:,} are plenty")
+    check_opcodes(content)
     return _Reader(content, archive).load()
 
 

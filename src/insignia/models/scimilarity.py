@@ -19,10 +19,11 @@ from torch.nn import functional
 from insignia.core.errors import DuplicateNames, ModelFormatError
 from insignia.core.files import atomic_folder
 from insignia.genes import GeneVocabulary
-from insignia.models.checkpoint import need_tensor, read_json, read_lines, read_torch
+from insignia.models.checkpoint import read_json, read_lines, read_state
 from insignia.models.contract import fingerprint
-from insignia.models.mlp import MLPEncoder, affine, fold_batch_norm
+from insignia.models.mlp import MLPEncoder, fold_batch_norm
 from insignia.models.registry import families
+from insignia.models.transformer import Weights
 
 __all__ = ["SCimilarityDecoder", "SCimilarityNetwork", "encoder_from_network", "load_scimilarity", "save_scimilarity"]
 
@@ -95,8 +96,7 @@ def load_scimilarity(path: str | Path) -> MLPEncoder:
     """
     path = Path(path)
     source = path / "encoder.ckpt"
-    state = read_torch(source)
-    state = state.get("state_dict", state)
+    state = read_state(source)
     genes = _read_genes(path)
     layers = _layers(state, source)
     if layers[0].in_features != len(genes):
@@ -155,13 +155,15 @@ def _encoder(name: str, genes: GeneVocabulary, linear: list[nn.Linear], state: M
         activation = nn.PReLU(1)
         activation.weight = nn.Parameter(state[f"network.{i}.3.weight"].detach().clone())
         layers += [layer, activation]
-    weights = {key: tensor for key, tensor in state.items() if not key.endswith("num_batches_tracked")}
+    weights = {key: tensor for key, tensor in state.items() if isinstance(tensor, Tensor)}
+    weights = {key: tensor for key, tensor in weights.items() if not key.endswith("num_batches_tracked")}
     return MLPEncoder(
         name, genes, [*layers, linear[-1]], is_normalised=True, fingerprint=fingerprint(weights, genes, _PREPROCESSING)
     )
 
 
 def _layers(state: Mapping[str, Any], source: Path) -> list[nn.Linear]:
+    weights = Weights(state, source)
     numbers = {int(found.group(1)) for key in state if (found := re.match(r"network\.(\d+)\.1\.weight$", key))}
     if not numbers or numbers != set(range(len(numbers))):
         raise ModelFormatError(
@@ -169,12 +171,12 @@ def _layers(state: Mapping[str, Any], source: Path) -> list[nn.Linear]:
         )
     layers = []
     for i in range(len(numbers)):
-        need_tensor(dict(state), f"network.{i}.3.weight", source)
-        norm = {name: need_tensor(dict(state), f"network.{i}.2.{name}", source) for name in _NORM}
-        weight, bias = (need_tensor(dict(state), f"network.{i}.1.{name}", source) for name in ("weight", "bias"))
+        weights.tensor(f"network.{i}.3.weight", 1)
+        weight = weights.tensor(f"network.{i}.1.weight", -1, -1)
+        bias = weights.tensor(f"network.{i}.1.bias", len(weight))
+        norm = {name: weights.tensor(f"network.{i}.2.{name}", len(weight)) for name in _NORM}
         layers.append(fold_batch_norm(weight, bias, norm, _EPS))
-    last = f"network.{len(numbers)}"
-    layers.append(affine(*(need_tensor(dict(state), f"{last}.{name}", source) for name in ("weight", "bias"))))
+    layers.append(weights.linear(f"network.{len(numbers)}", -1, -1))
     for before, after in pairwise(layers):
         if before.out_features != after.in_features:
             raise ModelFormatError(

@@ -1,6 +1,5 @@
 """The files of an SSL-scTab directory: a Lightning checkpoint, its genes, and names for a classifier's logits."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -9,6 +8,7 @@ import pandas as pd
 from torch import nn
 
 from insignia.core.errors import DuplicateNames, InputError, ModelFormatError, UnsafeCheckpoint
+from insignia.core.files import parse_json
 from insignia.genes import GeneVocabulary
 from insignia.models.checkpoint import read_lines, read_torch
 from insignia.models.restricted_pickle import read_torch_archive
@@ -100,7 +100,7 @@ def _read_labels(path: Path) -> tuple[str, ...]:
     if path.suffix == ".txt":
         return tuple(read_lines(path))
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
         names = [content[str(i)] for i in range(len(content))] if isinstance(content, dict) else content
     except (ValueError, KeyError) as error:
         raise ModelFormatError(f"{path} should be a list of names, or name each number from 0 ({error!r}).") from error

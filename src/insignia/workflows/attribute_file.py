@@ -7,6 +7,7 @@ from anndata import AnnData
 
 from insignia.attribution import AttributeOptions, Runner, write_part
 from insignia.core.errors import InputError
+from insignia.core.files import resolved
 from insignia.data import Expression, InputSpace, read, write_h5ad
 from insignia.models import Encoder, as_encoder
 
@@ -57,7 +58,7 @@ def attribute_file(
         The output is the source; or as `insignia.tl.attribute`.
     """
     source, output = Path(source), Path(output)
-    if output.suffix != ".h5ad" or output.resolve() == source.resolve():
+    if output.suffix != ".h5ad" or resolved(output) == resolved(source):
         raise InputError(f"The output must be another file than the input, and end in .h5ad; found {output}.")
     encoder = as_encoder(model)
     is_h5ad = source.suffix == ".h5ad"

@@ -13,7 +13,7 @@ import pandas as pd
 
 from insignia.attribution import AttributeOptions, Runner, methods, record_of, write_part
 from insignia.core.errors import FileFormatError, InputError
-from insignia.core.files import sha256_text, sync_folder
+from insignia.core.files import resolved, sha256_text, sync_folder
 from insignia.data import Expression, InputSpace, read
 from insignia.models import Encoder, load
 from insignia.workflows.shard_plan import ShardPlan
@@ -48,8 +48,8 @@ class ShardRun:
         gene_symbols: str | None,
         gene_ids: str | None,
     ) -> None:
-        self.source, self.folder, self.n_shards = Path(source).resolve(), Path(folder).resolve(), n_shards
-        self.model = model if isinstance(model, Encoder) else Path(model).resolve()
+        self.source, self.folder, self.n_shards = resolved(source), resolved(folder), n_shards
+        self.model = model if isinstance(model, Encoder) else resolved(model)
         self.options = options or AttributeOptions()
         self.names: dict[str, Any] = {"layer": layer, "gene_symbols": gene_symbols, "gene_ids": gene_ids}
         self.input_space = input_space

@@ -10,6 +10,7 @@ from insignia.core.errors import FileFormatError, InputError
 from insignia.data.array_geometry import SpotArray
 from insignia.data.section_readers.assemble import build_stack
 from insignia.data.section_readers.contract import ReadOptions, stack_readers
+from insignia.data.section_readers.named_file import named_file
 from insignia.data.section_readers.raw import RawSection
 from insignia.data.section_readers.spot_tables import join_counts
 from insignia.data.section_readers.text_tables import as_table_error
@@ -76,7 +77,7 @@ def _table(folder: Path) -> pd.DataFrame:
 
 
 def _read_section(folder: Path, name: str, row: pd.Series) -> RawSection:
-    paths = {column: folder / str(row[column]) for column in _COLUMNS[2:]}
+    paths = {column: named_file(folder, str(row[column]), _TABLE) for column in _COLUMNS[2:]}
     for column in ("spot_coordinates", "count_matrix"):
         if not paths[column].is_file():
             raise FileFormatError(f"{_TABLE} names {paths[column].name} as {column} of {name}; it is not in {folder}.")

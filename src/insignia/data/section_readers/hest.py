@@ -1,11 +1,11 @@
 """HEST-1k: aligned AnnData in `st`, with patches around the spots in `patches`, and slides in `wsis` where they are."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from insignia.core.errors import FileFormatError, InputError
+from insignia.core.files import parse_json
 from insignia.data.array_geometry import SpotArray
 from insignia.data.pixels.patch_mosaic import PatchMosaic
 from insignia.data.readers import read
@@ -65,7 +65,7 @@ def _metadata(folder: Path, name: str) -> Mapping[str, Any]:
     if not path.is_file():
         return {}
     with as_table_error(path):
-        about = json.loads(path.read_text())
+        about = parse_json(path.read_text(encoding="utf-8"))
     if not isinstance(about, dict):
         raise FileFormatError(f"{path} must hold an object, found {type(about).__name__}.")
     return about

@@ -1,16 +1,16 @@
 """The folder that `write_stack` writes."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from insignia.core.errors import FileFormatError, InsigniaError
-from insignia.core.files import sha256_file
+from insignia.core.files import parse_json, sha256_file
 from insignia.data.pose_record import pose_from_record
 from insignia.data.readers import read
 from insignia.data.section_image import SectionImage
 from insignia.data.section_readers.contract import ReadOptions, stack_readers
+from insignia.data.section_readers.named_file import named_file
 from insignia.data.sections import Section, SectionStack
 from insignia.data.stack_folder import FORMAT, MANIFEST
 
@@ -39,7 +39,7 @@ class Native:
         options.refuse_stated(source)
         manifest = source / MANIFEST
         try:
-            record = json.loads(manifest.read_text(encoding="utf-8"))
+            record = parse_json(manifest.read_text(encoding="utf-8"))
             if record["format"] != FORMAT:
                 raise FileFormatError(f"{manifest} is of format {record['format']!r}; this version reads {FORMAT!r}.")
             found = {entry["name"]: entry for entry in record["sections"]}
@@ -70,15 +70,21 @@ def _section(folder: Path, entry: Mapping[str, Any]) -> Section:
 
 
 def _image(folder: Path, entry: Mapping[str, Any]) -> SectionImage:
-    path = _checked(folder, entry["file"] if "file" in entry else entry["path"], entry["sha256"])
+    if "file" in entry:
+        path = _checked(folder, entry["file"], entry["sha256"])
+    else:  # a slide that stays where it is
+        path = _sound(folder / entry["path"], entry["path"], entry["sha256"])
     return SectionImage(path, float(entry["um_per_px"]))
 
 
 def _checked(folder: Path, name: str, digest: str) -> Path:
-    """Return the path of a file that is there and has not changed."""
-    path = folder / name
+    """Return the path of a file of the folder that is there and has not changed."""
+    return _sound(named_file(folder, name, MANIFEST), name, digest)
+
+
+def _sound(path: Path, name: str, digest: str) -> Path:
     if not path.is_file():
-        raise FileFormatError(f"{folder / MANIFEST} names {name}, and there is no file at {path}. Was it moved?")
+        raise FileFormatError(f"{MANIFEST} names {name}, and there is no file at {path}. Was it moved?")
     if sha256_file(path) != digest:
         raise FileFormatError(f"{path} is not the file that was written: its sha256 differs. Write the stack again.")
     return path

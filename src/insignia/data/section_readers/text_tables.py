@@ -18,7 +18,9 @@ _NUMBERS: Final = ("int64", "double")
 
 @contextmanager
 def as_table_error(path: Path) -> Iterator[None]:
-    """Turn whatever a parser stumbles over into an error that names the file."""
+    """Turn whatever a parser stumbles over into an error that names the file; pipes and devices may have no end."""
+    if path.exists() and not path.is_file():
+        raise FileFormatError(f"{path} is no file, but a folder, a pipe or a device. Put the table itself there.")
     try:
         yield
     except (InsigniaError, MemoryError, PermissionError):

@@ -1,6 +1,5 @@
 """Visium: the folder that Space Ranger writes, or a folder of several such."""
 
-import json
 from pathlib import Path
 from typing import Any, Final
 
@@ -8,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from insignia.core.errors import FileFormatError, InputError
+from insignia.core.files import parse_json
 from insignia.data.array_geometry import SpotArray
 from insignia.data.pixels.open import IMAGE_SUFFIXES
 from insignia.data.readers import read
@@ -167,7 +167,7 @@ def _scale_factor(path: Path, key: str, image: Path) -> float:
     if not path.is_file():
         raise FileFormatError(f"{path} is missing, without which nobody knows the scale of {image.name}.")
     with as_table_error(path):
-        factor = json.loads(path.read_text()).get(key)
+        factor = parse_json(path.read_text(encoding="utf-8")).get(key)
     if not isinstance(factor, int | float) or not 0 < factor <= 1:
         raise FileFormatError(f"{path} must hold {key}, between 0 and 1; found {factor!r}.")
     return float(factor)

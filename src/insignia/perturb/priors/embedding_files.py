@@ -1,6 +1,5 @@
 """Embeddings of genes from files: npz, parquet, csv, tsv, safetensors and torch, none of which can run code."""
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -9,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from insignia.core.errors import DuplicateNames, FileFormatError
+from insignia.core.files import parse_json
 from insignia.data.gene_priors import GeneEmbedding
 
 __all__ = ["read_embedding"]
@@ -129,7 +129,7 @@ def _read_safetensors(path: Path, names: str | None, matrix: str | None) -> tupl
         raise FileFormatError(f"{path.name} is no readable safetensors file ({error}).") from error
     key = names or next((key for key in _NAMES if key in metadata), None)
     if key is not None and key in metadata:
-        entries[key] = [str(gene) for gene in json.loads(metadata[key])]
+        entries[key] = [str(gene) for gene in parse_json(metadata[key])]
     return _from_entries(path.name, entries, names, matrix)
 
 

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,11 @@ def _layouts(folder: Path) -> dict[str, str]:
     _he2020(folder / "he2020")
     stack = read_stack(folder / "her2st")
     poses = {name: Pose(Transform.rigid(10, np.array([7.0, 3.0])), "given") for name in stack.names}
-    write_stack(stack.with_poses(poses), folder / "native", images="copy")
+    write_stack(
+        stack.with_sections({name: replace(stack[name], pose=pose) for name, pose in poses.items()}),
+        folder / "native",
+        images="copy",
+    )
     return {"her2st": "A", "hest": "P1", "stutility": "", "visium": "", "he2020": "P", "native": ""}
 
 

@@ -49,6 +49,8 @@ def read(path: str | Path, *, backed: bool = False) -> AnnData:
     path = Path(path)
     if not path.exists():
         raise FileFormatError(f"There is nothing at {path}. Expected {_KINDS}.")
+    if not (path.is_file() or path.is_dir()):
+        raise FileFormatError(f"{path} is a pipe or a device. Write what it holds to a file first: {_KINDS}.")
     with _as_format_error(path), warnings.catch_warnings():
         # repeated names get a decision of their own below, or an error from who needs them unique; old files are fine
         warnings.filterwarnings("ignore", message=".*names are not unique")

@@ -141,9 +141,10 @@ def _check(raw: RawSection) -> None:
                 f"Section {raw.name!r} has {len(repeated):,} names of {what} more than once, e.g. "
                 f"{', '.join(map(str, repeated[:5]))}. {advice}"
             )
-    if not np.isfinite(raw.pixels).all():
-        bad = raw.spots.index[~np.isfinite(raw.pixels).all(axis=1)]
-        raise InputError(f"Section {raw.name!r} has {len(bad)} spots without a position, e.g. {bad[0]}. Remove them.")
+    for what, places in (("a position", raw.pixels), ("a place in the array", raw.array)):
+        if places is not None and not np.isfinite(places).all():
+            bad = raw.spots.index[~np.isfinite(places).all(axis=1)]
+            raise InputError(f"Section {raw.name!r} has {len(bad)} spots without {what}, e.g. {bad[0]}. Remove them.")
     if raw.counts is not None:
         assert raw.genes is not None
         names = (raw.spots.index, raw.genes.index)

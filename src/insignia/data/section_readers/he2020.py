@@ -13,7 +13,7 @@ from insignia.data.section_readers.contract import ReadOptions, stack_readers
 from insignia.data.section_readers.named_file import named_file
 from insignia.data.section_readers.raw import RawSection
 from insignia.data.section_readers.spot_tables import join_counts
-from insignia.data.section_readers.text_tables import as_table_error
+from insignia.data.section_readers.text_tables import as_table_error, with_numbers
 from insignia.data.sections import SectionStack
 
 _ARRAY: Final = SpotArray("the Spatial Transcriptomics array", (200.0, 200.0), 200.0)
@@ -110,4 +110,4 @@ def _spots(path: Path) -> pd.DataFrame:
         )
     table.index = table.index.astype(str)
     table[["array_x", "array_y"]] = places.to_numpy(dtype=np.float64)
-    return table
+    return with_numbers(table, ("X", "Y"), path)

@@ -11,9 +11,10 @@ from scipy import sparse
 
 from insignia.core.errors import DuplicateNames, FileFormatError, InsigniaError
 
-__all__ = ["as_table_error", "read_counts_table", "read_spot_table"]
+__all__ = ["as_table_error", "read_counts_table", "read_spot_table", "with_numbers"]
 
 _NUMBERS: Final = ("int64", "double")
+_MOST_COLUMNS: Final = 1_000
 
 
 @contextmanager
@@ -75,12 +76,22 @@ def read_counts_table(path: Path) -> tuple[pd.Index, pd.Index, sparse.csr_matrix
 def read_spot_table(path: Path, numbers: tuple[str, ...]) -> pd.DataFrame:
     """Read a tab-separated table of spots, and check that the columns `numbers` are there and hold numbers."""
     with as_table_error(path):
+        with path.open(encoding="utf-8", errors="replace") as file:
+            n_columns = file.readline().count("\t") + 1
+        if n_columns > _MOST_COLUMNS:
+            raise FileFormatError(f"{path} has {n_columns:,} columns: no table of spots.")
         table = pd.read_csv(path, sep="\t")
     absent = [column for column in numbers if column not in table]
     if absent:
         raise FileFormatError(
             f"{path} lacks the columns {', '.join(absent)}; it has {', '.join(map(str, table.columns[:10]))}."
         )
+    return with_numbers(table, numbers, path)
+
+
+def with_numbers(table: pd.DataFrame, numbers: tuple[str, ...], path: Path) -> pd.DataFrame:
+    """Return the table with finite numbers in the columns `numbers`, or refuse the file."""
+    table = table.copy()
     for column in numbers:
         values = pd.to_numeric(table[column], errors="coerce")
         if not np.isfinite(values.to_numpy(dtype=np.float64)).all():

@@ -25,15 +25,12 @@ _MARK: Final = -1
 def check_opcodes(content: bytes | BinaryIO) -> None:
     """Read over a pickle without making anything.
 
+    An opcode that picklers do not write, more room than it has, or a tower of tuples is a `pickle.UnpicklingError`.
+
     Parameters
     ----------
     content
         The pickle, or a file that stands at its beginning.
-
-    Raises
-    ------
-    UnpicklingError
-        It holds an opcode that picklers do not write, asks for more room than it has, or is a tower of tuples.
     """
     depths = _TupleDepths()
     for opcode, argument, place in pickletools.genops(content):

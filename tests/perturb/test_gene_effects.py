@@ -104,6 +104,21 @@ def test_what_one_guide_does_beside_its_target_is_no_effect_of_the_target(screen
     made = gene_effects(replace(screen.data, expression=csr_matrix(values)), [still], units=guides)
     assert made.conditions["changed_by_cells"].iloc[0] > 30
     assert made.conditions["changed"].iloc[0] == 0
+    with pytest.raises(InputError, match="None of 1 conditions moves"):
+        made.signatures()
+    assert len(gene_effects(replace(screen.data, expression=csr_matrix(values)), [still]).signatures()[0]) >= 30
+
+
+def test_what_a_replicate_does_is_no_effect(screen):
+    """One replicate raises all genes, and perturbed cells are mostly of it; its own controls are as high."""
+    data, rng = screen.data, np.random.default_rng(4)
+    still = next(c for c in data.conditions if not c.is_control and not screen.truth.effect(c).any())
+    replicate = (rng.random(len(data)) < np.where(data.condition == data.conditions.index(still), 0.8, 0.2)).astype(int)
+    values = data.expression.toarray() + 2.0 * replicate[:, None]
+    moved = replace(data, expression=csr_matrix(values), replicate=replicate)
+    found = gene_effects(moved, [still], units=guides_of(moved, rng))
+    assert found.conditions[["changed", "changed_by_cells"]].iloc[0].tolist() == [0, 0]
+    assert found.table["effect"].abs().max() < 0.3
 
 
 def test_signatures_hold_what_moves_with_its_direction(screen, found, tmp_path):

@@ -52,6 +52,12 @@ def test_a_gene_lends_itself_no_weight(screen, programs, loadings):
     noisy = replace(screen.data, expression=csr_matrix(values))
     assert abs(program_loadings(programs, noisy).iloc[gene]) < 0.1
     assert loadings.iloc[gene] > 0.7
+    values = screen.data.expression.toarray()
+    for place in range(3):
+        values[:, place] = np.random.default_rng(place).permutation(values[:, place])
+    noise = Programs(programs.genes, np.r_[0, 0, 0, np.full(125, 1)], ("noise", "rest"), "given")
+    alone = program_loadings(noise, replace(screen.data, expression=csr_matrix(values)))
+    assert alone.iloc[:3].abs().max() < 0.2
     lonely = Programs(programs.genes, np.r_[0, np.full(127, 1)], ("a", "b"), "given")
     assert program_loadings(lonely, screen.data).iloc[0] == 0
     without = Programs(programs.genes, np.r_[-1, np.zeros(127, dtype=int)], ("a",), "given")

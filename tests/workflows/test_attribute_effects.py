@@ -97,14 +97,18 @@ def test_genes_that_were_planted_come_first_and_cells_that_moved_are_told_from_c
     assert "With nothing to find (controls, 6 comparisons)" in str(found)
 
 
-def test_nothing_is_made_of_noise(quiet):
+@pytest.mark.parametrize("by_guides", [False, True])
+def test_nothing_is_made_of_noise(quiet, by_guides):
     """Without any effect the distance is 0 on average; cells that chose their own direction would always have moved."""
-    found = attribute_effects(quiet.data, pca_of(quiet.data), nulls=["shuffled"], **FAST)
+    units = guides_of(quiet.data, 0) if by_guides else None
+    nulls = [] if by_guides else ["shuffled"]
+    found = attribute_effects(quiet.data, pca_of(quiet.data), units=units, nulls=nulls, **FAST)
     z = found.conditions["shift_z"].to_numpy()
     assert abs(z.mean()) < 3 * z.std(ddof=1) / np.sqrt(len(z)) + 0.1
     assert (z < 0).sum() >= 5
     assert found.conditions["genes"].mean() < 1
-    assert found.null_summary().loc["shuffled", "comparisons"] == 24
+    if not by_guides:
+        assert found.null_summary().loc["shuffled", "comparisons"] == 24
 
 
 def test_what_one_guide_does_beside_its_target_is_called_by_no_unit(quiet):
@@ -161,6 +165,20 @@ def test_a_condition_is_attributed_alike_in_any_company(screen, model, found):
     pd.testing.assert_series_equal(*both)
     assert np.isnan(alone.conditions["p_null"].iloc[0])
     assert not len(alone.null_summary())
+
+
+def test_where_paths_start_is_no_matter_to_a_linear_model(screen, model):
+    """Sides have directions of their own: cells of one are never held against controls of the other."""
+    guides = guides_of(screen.data, 1, of_control=3)
+    tables = [
+        attribute_effects(
+            screen.data, model, ["PERT002"], units=guides, start=start, nulls=[], min_cells=5, **FAST
+        ).table.set_index("gene")
+        for start in ("controls", "zero")
+    ]
+    first, second = (table["attribution"] for table in tables)
+    np.testing.assert_allclose(second[first.index], first, rtol=1e-3, atol=1e-4 * first.abs().max())
+    assert first.abs().max() > 0
 
 
 def test_counts_give_what_logs_of_them_give(screen):

@@ -10,7 +10,7 @@ from scipy.stats import mannwhitneyu, spearmanr, wilcoxon
 from tests.perturb.screen_truth import expected, guides_of
 
 from insignia.core.errors import GeneMatchError, InputError
-from insignia.data import Condition, simulate_screen
+from insignia.data import Condition, read, read_screen, simulate_screen
 from insignia.genes import Signature, read_gmt, write_gmt
 from insignia.perturb import fit, gene_effects, predicted_effects, program_effects, rank
 
@@ -220,3 +220,19 @@ def test_what_cannot_be_compared_is_said(screen, guides):
         with pytest.raises(InputError, match="no replicate has two of its cells and two controls"):
             gene_effects(alone, [first])
         assert f"{first} in context1" in gene_effects(alone).left_out
+
+
+def test_guides_call_the_interferon_receptor_and_nothing_of_what_does_nothing(real_data):
+    """Papalexi's screen: IFNGR1 is the strongest of its targets, CAV1, CD86 and MARCH8 do nothing that is known."""
+    adata = read(real_data("perturb/papalexi2021_dev.h5ad"))
+    options = {"control": "non-targeting", "perturbation": "target", "batch": "bio_rep", "scale": "median"}
+    data = read_screen(adata, **options)
+    found = gene_effects(data, ["IFNGR1", "CAV1", "CD86", "MARCH8"], units=adata.obs["grna"])
+    assert found.unit == "grna"
+    changed = found.conditions["changed"].droplevel("context")
+    assert changed["IFNGR1"] >= 30
+    assert changed[["CAV1", "CD86", "MARCH8"]].sum() == 0
+    falls = found.of("IFNGR1").head(4)
+    assert {"STAT1", "JAK2", "PSMB9"} <= set(falls["gene"])
+    assert (falls["effect"] < 0).all()
+    assert [one.name for one in found.signatures()] == ["IFNGR1"]

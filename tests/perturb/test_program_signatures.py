@@ -12,6 +12,7 @@ from insignia.core.errors import InputError
 from insignia.data import screen_to_anndata, simulate_screen
 from insignia.genes import read_gmt, write_gmt
 from insignia.perturb import Programs, fit, induce_programs, program_loadings, rank
+from insignia.spatial.signature_scores import read_signatures
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +101,7 @@ def test_scores_and_rankings_take_them_as_they_are(screen, programs, loadings):
     np.testing.assert_allclose(adata.obs[made.name], expected, rtol=1e-4, atol=1e-5)
     model = fit(screen.data, method="additive", show_progress=False)
     assert rank(model, made).signature == made.name
+    assert read_signatures(programs.signatures(loadings)) == tuple(programs.signatures(loadings))
 
 
 def test_what_makes_no_signature_is_said(programs, loadings):

@@ -181,6 +181,18 @@ def test_where_paths_start_is_no_matter_to_a_linear_model(screen, model):
     assert first.abs().max() > 0
 
 
+def test_a_gene_that_the_model_does_not_know_is_unknown_and_not_zero(screen):
+    genes = screen.data.genes
+    found = attribute_effects(screen.data, pca_of(screen.data.with_genes(genes[:80])), ["PERT002"], nulls=[], **FAST)
+    table = found.of("PERT002")
+    assert set(table["gene"].tail(16)) == set(genes[80:])
+    unknown = table["gene"].isin(genes[80:])
+    assert table.loc[unknown, ["attribution", "attribution_z", "attribution_q_cells"]].isna().all(axis=None)
+    assert table.loc[~unknown, "attribution"].notna().all()
+    assert table["effect"].notna().all()
+    assert "does not know 16 of 96 genes" in str(found)
+
+
 def test_counts_give_what_logs_of_them_give(screen):
     counts = np.round(np.expm1(screen.data.expression.toarray()) * 20)
     labels = [str(one) for one in screen.data.conditions]

@@ -200,7 +200,7 @@ def ranked(table: pd.DataFrame, *, by: str = "z", is_signed: bool = False) -> pd
         q_cells=benjamini_hochberg(table["p_cells"].to_numpy()),
         q=benjamini_hochberg(np.where(table["testable"], table["p"], np.nan)),
     )
-    size = (table[by] if is_signed else table[by].abs()).fillna(0.0).to_numpy()
+    size = (table[by] if is_signed else table[by].abs()).fillna(-np.inf).to_numpy()
     order = np.lexsort([-table["effect"].abs().to_numpy(), -size])
     table = table.iloc[order].reset_index(drop=True)
     return table.assign(rank=np.arange(1, len(table) + 1))

@@ -175,6 +175,9 @@ def _record(
 
 def _gene_table(plan: ContrastPlan, result: ContrastResult, plain: UnitComparison | None, alpha: float) -> pd.DataFrame:
     table = pd.DataFrame({"gene": plan.cells.genes, **result.genes.columns(alpha)})
+    # a gene that the model does not know is not one that carries nothing
+    table.loc[~plan.cells.known, ["effect", "z", "p_cells", "p"]] = np.nan
+    table.loc[~plan.cells.known, "testable"] = False
     table = ranked(table, by="effect", is_signed=True)[[*_KEPT, "testable"]]
     names = {"effect": "attribution"} | {name: f"attribution_{name}" for name in _KEPT[2:]}
     table = table.rename(columns=names)

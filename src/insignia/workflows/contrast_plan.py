@@ -13,7 +13,7 @@ from scipy.sparse import csr_matrix
 
 from insignia.core.errors import InputError
 from insignia.data import Condition, Expression, InputSpace, PerturbationData
-from insignia.models import Encoder, load
+from insignia.models import Encoder, align, load
 from insignia.models.embed import embed_cells
 from insignia.perturb.unit_sums import UnitComparison, UnitSums, compare_units, unit_labels
 from insignia.workflows.contrast_cells import ContrastCells, null_cells, thinned
@@ -30,12 +30,13 @@ Named = tuple[str, Condition, str]
 
 @dataclass(frozen=True, eq=False)
 class ScreenCells:
-    """A screen as the model reads it: expression, embedding, and the labels of its cells."""
+    """A screen as the model reads it: expression, the genes that it knows, embedding, and the labels of the cells."""
 
     data: PerturbationData
     matrix: csr_matrix
     space: InputSpace
     genes: tuple[str, ...]
+    known: np.ndarray
     embedding: np.ndarray
     replicate: np.ndarray
     unit: np.ndarray
@@ -52,7 +53,8 @@ class ScreenCells:
     ) -> "ScreenCells":
         """Embed all cells, from log expression or from counts."""
         adata = _cells_of(data, counts)
-        space = Expression.from_adata(adata, input_space="log1p" if counts is None else "counts").space
+        space: InputSpace = "log1p" if counts is None else "counts"
+        known = align(Expression.from_adata(adata, input_space=space), encoder).index >= 0
         embedding = embed_cells(adata, encoder, input_space=space, device=device)
         labels = unit_labels(data, units)
         replicate = np.asarray(data.replicates, dtype=object)[data.replicate]
@@ -62,6 +64,7 @@ class ScreenCells:
             csr_matrix(adata.X),
             space,
             tuple(adata.var_names),
+            known,
             embedding,
             replicate,
             replicate if labels is None else labels,

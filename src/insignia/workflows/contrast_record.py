@@ -20,7 +20,8 @@ class AttributedEffects:
     ----------
     table
         One row a condition, context and gene, those that carry most first: ``attribution``, the part of the gene in
-        the squared distance that the population moved, negative where the gene pulls the other way;
+        the squared distance that the population moved, negative where the gene pulls the other way, NaN where the
+        model does not know it;
         ``attribution_z``, in standard errors over cells; ``attribution_q_cells`` and ``attribution_q``, over cells and
         over units; ``attribution_rank``. And the same of plain expression: ``effect``, ``z``, ``q_cells``, ``q``,
         ``rank``, as in `insignia.perturb.GeneEffects`.
@@ -89,5 +90,8 @@ class AttributedEffects:
             f"{row['genes']:.1f} genes called, {row['genes_by_expression']:.1f} by expression."
             for kind, row in self.null_summary().iterrows()
         ]
+        unknown = self.table.loc[self.table["attribution"].isna(), "gene"].nunique()
+        if unknown:
+            lines.append(f"{self.model} does not know {unknown:,} of {self.table['gene'].nunique():,} genes.")
         lines += [f"Left out: {name}, {why}." for name, why in list(self.left_out.items())[:5]]
         return "\n".join(lines)

@@ -54,7 +54,7 @@ def public(names):
 
 def test_there_is_one_page_a_question_and_one_for_all_of_them():
     index = (DOCS / "index.md").read_text()
-    assert {path.stem for path in PAGES} >= {"atlas", "attribution", "spatial"}
+    assert {path.stem for path in PAGES} == {"atlas", "attribution", "perturb", "spatial", "story"}
     assert [path.stem for path in PAGES if f"\ntutorials/{path.stem}\n" not in index] == []
 
 

@@ -15,6 +15,13 @@ from insignia.data.labels import SEPARATOR, join_labels, split_labels
 from insignia.data.metadata import standardise_obs
 from insignia.data.metadata_map import MetadataMap, bundled_maps, metadata_map
 from insignia.data.perturbation import PerturbationData
+from insignia.data.perturbation_splits import (
+    additive_split,
+    combo_split,
+    single_folds,
+    unseen_context_split,
+    unseen_genes_split,
+)
 from insignia.data.planted import Planted, simulate_planted
 from insignia.data.pseudobulk import pseudobulk
 from insignia.data.readers import read, write_h5ad
@@ -73,8 +80,10 @@ __all__ = [
     "Split",
     "StackTruth",
     "Transform",
+    "additive_split",
     "bundled_maps",
     "check_space",
+    "combo_split",
     "detect_space",
     "hide_counts",
     "join_labels",
@@ -99,10 +108,13 @@ __all__ = [
     "simulate_planted",
     "simulate_screen",
     "simulate_sections",
+    "single_folds",
     "split_labels",
     "stack_from_anndata",
     "standardise_obs",
     "to_spatialdata",
+    "unseen_context_split",
+    "unseen_genes_split",
     "write_h5ad",
     "write_screen",
     "write_spatialdata",

@@ -14,6 +14,7 @@ from insignia.perturb.contract import Predictor
 from insignia.perturb.evaluation.cell_metrics import effect_axis
 from insignia.perturb.evaluation.job import Job, prepare
 from insignia.perturb.evaluation.yardstick import Measured, in_common_space
+from insignia.perturb.model import PerturbationModel
 
 __all__ = ["PredictionView", "view_predictions"]
 
@@ -39,7 +40,7 @@ class PredictionView:
 def view_predictions(
     data: PerturbationData,
     split: Split,
-    methods: Mapping[str, Predictor],
+    methods: Mapping[str, Predictor | PerturbationModel],
     conditions: Sequence[str],
     *,
     learn_from: PerturbationData | None = None,
@@ -52,7 +53,8 @@ def view_predictions(
     data, split, learn_from
         As for `benchmark`; with the same seed the same controls are kept aside.
     methods
-        Fitted predictors by label. Those that were given to `benchmark` by label are left fitted with its last seed.
+        Models of `fit`, or fitted predictors, by label. Those that were given to `benchmark` by label are left fitted with
+        its last seed.
     conditions
         Test conditions, in the order in which they are to be shown.
     seed
@@ -61,8 +63,12 @@ def view_predictions(
     Raises
     ------
     InputError
-        A condition is not among those that the split tests.
+        A condition is not among those that the split tests, or a model learned from one of them.
     """
+    for one in methods.values():
+        if isinstance(one, PerturbationModel):
+            one.check_leaks(split)
+    asked = {label: one.predictor if isinstance(one, PerturbationModel) else one for label, one in methods.items()}
     job = prepare(data, split, learn_from=learn_from, seed=seed)
     wanted = [Condition.parse(text) for text in conditions]
     known = {one.condition for one in job.measured}
@@ -72,8 +78,8 @@ def view_predictions(
             f"{', '.join(sorted(map(str, known))[:5])}."
         )
     places = [(i, one) for condition in wanted for i, one in enumerate(job.measured) if one.condition == condition]
-    effects = [frame for i, one in places for frame in _effects(job, one, job.strata[i], methods)]
-    cells = [frame for _, one in places for frame in _cells(job, one, methods, seed)]
+    effects = [frame for i, one in places for frame in _effects(job, one, job.strata[i], asked)]
+    cells = [frame for _, one in places for frame in _cells(job, one, asked, seed)]
     return PredictionView(pd.concat(effects, ignore_index=True), pd.concat(cells, ignore_index=True))
 
 

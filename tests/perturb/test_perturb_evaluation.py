@@ -13,7 +13,7 @@ from insignia.data import Split, simulate_screen
 from insignia.data.condition import Condition
 from insignia.data.gene_priors import GeneEmbedding, GenePriors
 from insignia.data.perturbation_splits import combo_split, unseen_context_split
-from insignia.perturb import Effect, Predictor, predictors
+from insignia.perturb import Effect, Predictor, fit, predictors, view_predictions
 from insignia.perturb.effects import group_effects
 from insignia.perturb.evaluation import BASELINES, METRICS, Scoreboard, benchmark
 from insignia.perturb.evaluation.yardstick import divide_controls
@@ -243,3 +243,19 @@ def test_an_unseen_context_is_a_stratum_of_its_own():
     additive = found.rows.query("method == 'additive' and role == 'baseline'")
     assert set(additive["status"]) == {"ok"}
     assert additive["l2"].notna().all()
+
+
+def test_a_fitted_model_is_viewed_as_its_predictor_is(screen, split):
+    """What `fit` returns can be given as it is; `benchmark` leaves predictors, which can be given too."""
+    model = fit(screen.data, split, method="ridge_embedding", priors=screen.priors)
+    names = [name for name in split.test if "+" not in name][:2]
+    whole, inner = (view_predictions(screen.data, split, {"ridge": one}, names) for one in (model, model.predictor))
+    pd.testing.assert_frame_equal(whole.effects, inner.effects)
+    pd.testing.assert_frame_equal(whole.cells, inner.cells)
+    assert set(whole.effects["condition"]) == set(names)
+
+
+def test_a_model_that_learned_from_what_is_viewed_is_refused(screen, split):
+    model = fit(screen.data, method="ridge_embedding", priors=screen.priors)
+    with pytest.raises(InputError, match=r"learned from .* groups of the test side"):
+        view_predictions(screen.data, split, {"ridge": model}, [split.test[0]])

@@ -53,8 +53,8 @@ def view_predictions(
     data, split, learn_from
         As for `benchmark`; with the same seed the same controls are kept aside.
     methods
-        Models of `fit`, or fitted predictors, by label. Those that were given to `benchmark` by label are left fitted with
-        its last seed.
+        Models of `fit`, or fitted predictors, by label. Those that were given to `benchmark` by label are left fitted
+        with its last seed.
     conditions
         Test conditions, in the order in which they are to be shown.
     seed

@@ -8,6 +8,11 @@ before or after the change, verify in full, and answer searches like dense numpy
 `lost` counts atlases that did not. Flips change one byte to another value, or cut a file at a place, in every file;
 `flips_missed` counts those that `verify` does not report, `crashes` readers that raise anything but `AtlasError`.
 
+Then every family of `benchmarks.attack` puts hostile inputs under the commands that read them: files that are damaged,
+that lie about their sizes, that unpack to gigabytes, that name other places, that want code to be run. Each is tried in
+a child process with limits to memory and time, and must be answered rightly or refused in words of ours with a
+documented exit code, with nothing left half-written; else it is lost, and the line says why.
+
 The last line is JSON.
 """
 
@@ -23,6 +28,7 @@ import numpy as np
 
 from benchmarks.attack import dying
 from benchmarks.attack.atlas_cells import GENES, RECORD, assert_scores, cells, make_atlas
+from benchmarks.attack.campaign import attack, families
 from insignia.atlas import Atlas
 from insignia.atlas.verify import verify_atlas
 from insignia.core.errors import AtlasError
@@ -127,23 +133,45 @@ def crashes(path):
     return False
 
 
+def hostile_inputs(names, amount, sample, seconds):
+    """Attack with all families, each within its share of the time; the count of each."""
+    found = {}
+    for name in names:
+        tally = attack(name, amount=amount, sample=sample, seconds=seconds / len(names))
+        found[name] = {part: getattr(tally, part) for part in ("tried", "answered", "refused", "lost")}
+        print(f"{name}: " + ", ".join(f"{count:,} {part}" for part, count in found[name].items()), flush=True)
+    return found
+
+
 def main():
     """Run it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     size = parser.add_mutually_exclusive_group()
-    size.add_argument("--quick", action="store_true", help="every 4th step, few random kills and flips")
-    size.add_argument("--full", action="store_true", help="thousands of random kills and flips")
+    size.add_argument(
+        "--quick", action="store_true", help="every 4th step, few random kills and flips, a sample of inputs"
+    )
+    size.add_argument("--full", action="store_true", help="thousands of random kills, flips and inputs")
     parser.add_argument("--folder", type=Path, help="where to work, e.g. on another file system")
+    parser.add_argument("--family", action="append", help="attack with this family of inputs alone; repeat for more")
+    parser.add_argument("--seconds", type=float, help="end the attack after this time, shared by the families")
     options = parser.parse_args()
     stride, n_random, per_file = (4, 5, 5) if options.quick else (1, 500, 400) if options.full else (1, 50, 40)
+    amount, sample, seconds = (1, 8, 60) if options.quick else (20, None, np.inf) if options.full else (2, 100, np.inf)
     warnings.simplefilter("ignore")
+    tempfile.tempdir = None if options.folder is None else str(options.folder)
     rng = np.random.default_rng(0)
     began = time.perf_counter()
-    with tempfile.TemporaryDirectory(dir=options.folder) as name:
-        n_kills, n_lost = kills(Path(name), stride, n_random, rng)
-        n_flips, n_missed, n_crashes = flips(Path(name), per_file, rng)
-    counts = {"kills": n_kills, "lost": n_lost, "flips": n_flips, "flips_missed": n_missed, "crashes": n_crashes}
-    print(json.dumps({**counts, "seconds": round(time.perf_counter() - began, 1)}))
+    counts = {}
+    if not options.family:
+        with tempfile.TemporaryDirectory() as name:
+            n_kills, n_lost = kills(Path(name), stride, n_random, rng)
+            n_flips, n_missed, n_crashes = flips(Path(name), per_file, rng)
+        counts = {"kills": n_kills, "lost": n_lost, "flips": n_flips, "flips_missed": n_missed, "crashes": n_crashes}
+    inputs = hostile_inputs(options.family or families(), amount, sample, options.seconds or seconds)
+    totals = {part: sum(one[part] for one in inputs.values()) for part in ("tried", "answered", "refused", "lost")}
+    print(
+        json.dumps({**counts, "inputs": totals, "families": inputs, "seconds": round(time.perf_counter() - began, 1)})
+    )
 
 
 if __name__ == "__main__":

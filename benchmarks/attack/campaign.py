@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.attack import inputs
 from benchmarks.attack.case import Case
-from benchmarks.attack.judge import judge
+from benchmarks.attack.judge import judge, warm_up
 
 __all__ = ["Tally", "attack", "families"]
 
@@ -36,6 +36,7 @@ def attack(
     family: str, *, seed: int = 0, amount: int = 5, sample: int | None = None, seconds: float = np.inf, show=print
 ) -> Tally:
     """Run the cases of a family in random order, or a sample of them, until there are no more or time is up."""
+    warm_up()
     rng = np.random.default_rng([seed, *family.encode()])
     end = time.monotonic() + seconds
     tally = Tally()

@@ -1,6 +1,8 @@
 """Run a case in a child process with limits, and say how it went."""
 
+import faulthandler
 import os
+import pkgutil
 import re
 import resource
 import signal
@@ -8,13 +10,15 @@ import sys
 import tempfile
 import time
 import traceback
+import warnings
 from contextlib import chdir, suppress
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 from benchmarks.attack.case import CANARY, Case
 
-__all__ = ["Verdict", "judge"]
+__all__ = ["Verdict", "judge", "warm_up"]
 
 #: Exit codes of refusals that the family tree of errors documents.
 REFUSALS = (2, 3, 4)
@@ -37,6 +41,18 @@ class Verdict:
     def is_lost(self) -> bool:
         """Whether neither a right answer nor a helpful refusal came."""
         return self.how == "lost"
+
+
+def warm_up() -> None:
+    """Import all of the toolkit once, so that children need not."""
+    import insignia
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for module in pkgutil.walk_packages(insignia.__path__, "insignia."):
+            if module.name != "insignia.__main__":
+                with suppress(ImportError):
+                    import_module(module.name)
 
 
 def judge(case: Case) -> Verdict:
@@ -95,6 +111,7 @@ def _be_the_child(case: Case, work, folder: Path, place: Path) -> None:
             room = pages * resource.getpagesize() + int(case.memory_gb * 2**30)
             resource.setrlimit(resource.RLIMIT_AS, (room, room))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        faulthandler.disable()
         code = _run(case, work)
     except BaseException:  # noqa: BLE001 - whatever it is, the parent reads it
         traceback.print_exc()
@@ -134,7 +151,7 @@ def _lost(case: Case, code: int, errors: str) -> str:
         return f"died by {signal.Signals(-code).name}: {errors[-300:]}"
     if "Traceback" in errors:
         return f"traceback: {_where(errors)}"
-    if "Usage: insignia" in errors:
+    if "Usage: " in errors:
         return f"the case types a command that there is not: {errors[-300:]}"
     if code == 0:
         return "answered what must be refused" if case.must == "refuse" else ""

@@ -23,7 +23,7 @@ GMT_TRICKS = {
     "mark of byte order": "\ufeff" + GMT,
     "blanks for tabs": GMT.replace("\t", " "),
     "a million genes": "FIRST\t\t" + "\t".join(f"GENE{i}" for i in range(10**6)) + "\n",
-    "a hundred thousand sets": "".join(f"SET{i}\t\tGENE1\tGENE2\n" for i in range(100_000)),
+    "five thousand sets": "".join(f"SET{i}\t\tGENE1\tGENE2\n" for i in range(5_000)),
     "one long name": "FIRST\t\t" + "G" * 10**7 + "\n",
     "same gene twice": "FIRST\t\tGENE1\tGENE1\n",
     "other case twice": "FIRST\t\tGENE1\tgene1\n",
@@ -59,7 +59,8 @@ SCORE = ("score", "cells.h5ad", "-o", "scores.csv")
 
 def cases(folder: Path, rng: np.random.Generator, amount: int) -> list[Case]:
     """GMT and TOML files, thought of and damaged, for scores, searches and screens; odd words."""
-    small = cells("S1", 40)
+    small = cells("S1", 200)
+    small.obs["donor"] = [f"{disease}{i % 4}" for i, disease in enumerate(small.obs["disease"])]
     write_h5ad(small, folder / "cells.h5ad")
     make_atlas(folder / "atlas", small)
     (folder / "sets.gmt").write_text(GMT)
@@ -72,7 +73,19 @@ def cases(folder: Path, rng: np.random.Generator, amount: int) -> list[Case]:
         return ["search", folder / "atlas", path.name, "--min-cells", "1", "--table", "table.csv"]
 
     def screen(path: Path) -> Sequence[str]:
-        return ["screen", folder / "atlas", path.name, "-o", "scores.csv", "--compare", "normal"]
+        return [
+            "screen",
+            folder / "atlas",
+            path.name,
+            "-o",
+            "scores.csv",
+            "--compare",
+            "normal",
+            "--stratum",
+            "none",
+            "--min-cells",
+            "1",
+        ]
 
     return [
         *(_written(f"gmt {name}", "sets.gmt", text, command) for name, text in GMT_TRICKS.items() for command in [gmt]),
@@ -90,6 +103,8 @@ def cases(folder: Path, rng: np.random.Generator, amount: int) -> list[Case]:
         Case(
             "gmt is a folder", lambda place: ((place / "sets.gmt").mkdir(), gmt(place / "sets.gmt"))[1], must="refuse"
         ),
+        *(_written(f"sound {i}", "sets.gmt", GMT, command, must="answer") for i, command in enumerate([gmt, screen])),
+        _written("sound 2", "set.toml", TOML, toml, must="answer"),
         *damaged_cases(folder / "sets.gmt", gmt, rng, amount),
         *damaged_cases(folder / "sets.gmt", screen, rng, amount),
         *damaged_cases(folder / "set.toml", toml, rng, amount),
@@ -101,8 +116,8 @@ def named() -> list[tuple[int, str]]:
     return list(enumerate(NAMES_THAT_TRICK))
 
 
-def _written(name: str, file: str, text: str, command) -> Case:
-    return Case(name, _bytes(file, text.encode(), command))
+def _written(name: str, file: str, text: str, command, **what) -> Case:
+    return Case(name, _bytes(file, text.encode(), command), **what)
 
 
 def _bytes(file: str, content: bytes, command):

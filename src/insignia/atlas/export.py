@@ -22,6 +22,7 @@ from insignia.core.errors import InputError
 from insignia.core.files import atomic_file, atomic_folder, refuse_occupied
 from insignia.core.optional import need
 from insignia.core.progress import Advance, progress
+from insignia.data.readers import refuse_unwritable
 
 __all__ = ["export"]
 
@@ -92,7 +93,8 @@ def _write(snapshot: Snapshot, part: _Part, path: Path, advance: Advance) -> int
             zarr.consolidate_metadata(group.store)
             return values
     with atomic_file(path) as temporary:
-        adata.write_h5ad(temporary)
+        with refuse_unwritable():
+            adata.write_h5ad(temporary)
         with h5py.File(temporary, "r+") as file:
             return _append(snapshot, part, genes, file, advance)
 

@@ -191,7 +191,7 @@ def _metadata(
         raise
     obs = pd.DataFrame(obs[list(keys.METADATA)])
     for stored, theirs in ((GAP_COLUMN, keys.gap(source.key)), (SUM_COLUMN, keys.row_sum(source.key))):
-        obs[stored] = given[theirs].to_numpy(np.float32) if theirs in given else np.float32("nan")
+        obs[stored] = _numbers(given, theirs, name) if theirs in given else np.float32("nan")
     absent = [column for column in extra if column not in given]
     if absent:
         raise MissingMetadata(f"{name} has no obs column {absent[0]!r}, named in extra. It has {list(given)[:12]}.")
@@ -207,6 +207,15 @@ def _metadata(
         is_bool = pd.api.types.is_bool_dtype(given[theirs])
         obs[ours] = pd.array(given[theirs].to_numpy(), dtype="boolean") if is_bool else given[theirs].to_numpy()
     return obs
+
+
+def _numbers(given: pd.DataFrame, column: str, name: str) -> np.ndarray:
+    try:
+        return given[column].to_numpy(np.float32)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"obs[{column!r}] of {name} must hold numbers and does not ({error}). Attribute the cells again."
+        ) from error
 
 
 def _check_studies(manifest: Manifest, obs: pd.DataFrame, origins: Sequence[dict[str, Any]]) -> None:

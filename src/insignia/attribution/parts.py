@@ -13,6 +13,7 @@ from scipy.sparse import csr_matrix
 from insignia.attribution.runner import Runner
 from insignia.core import keys
 from insignia.core.files import atomic_file
+from insignia.data.readers import refuse_unwritable
 
 __all__ = ["write_part"]
 
@@ -68,6 +69,7 @@ def _write(runner: Runner, var: pd.DataFrame, path: Path, *, key_added: str, sho
         obs = runner.expression.obs.copy()
         obs[keys.gap(key_added)] = np.concatenate(gaps)
         obs[keys.row_sum(key_added)] = np.concatenate(totals)
-        write_elem(file, "obs", obs)
-        write_elem(file, "var", var.assign(**{keys.gene_index(key_added): runner.alignment.index}))
-        write_elem(file, f"uns/{key_added}", runner.facts)
+        with refuse_unwritable():
+            write_elem(file, "obs", obs)
+            write_elem(file, "var", var.assign(**{keys.gene_index(key_added): runner.alignment.index}))
+            write_elem(file, f"uns/{key_added}", runner.facts)

@@ -79,8 +79,6 @@ def screen(
         "unscored": found.unscored().to_dict("records"),
     }
     written = {"scores": output, "table": table, "volcano": volcano}
-    if output is not None:
-        _write_scores(found, output)
     text = [f"{facts['signatures']:,} signatures in {facts['groups']:,} groups of {facts['cells']:,} cells"]
     if compare is not None:
         layer = None if stratum in ("none", "") else stratum
@@ -93,6 +91,9 @@ def screen(
             from insignia.report import save_figure, volcano_figure
 
             save_figure(volcano_figure(result), volcano)
+    # a comparison that is refused leaves nothing behind
+    if output is not None:
+        _write_scores(found, output)
     facts |= {name: str(path) for name, path in written.items() if path}
     text += [f"{name}: {path}" for name, path in written.items() if path]
     emit(facts, as_json=as_json, text="\n".join(text))

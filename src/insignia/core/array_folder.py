@@ -65,7 +65,7 @@ def read_array_folder(
     path = Path(path)
     record = _record(path, name, form, error)
     arrays = path / ARRAYS
-    if not arrays.is_file() or sha256_file(arrays) != record["arrays_sha256"]:
+    if not arrays.is_file() or sha256_file(arrays) != record.get("arrays_sha256"):
         raise error(f"{arrays} is missing or was changed: its sha256 is not the one in {name}. Write the folder again.")
     try:
         return record, load_file(arrays)
@@ -81,10 +81,12 @@ def _record(path: Path, name: str, form: str, error: type[InsigniaError]) -> dic
     try:
         record = parse_json(file.read_text(encoding="utf-8"))
         said = record.pop("sha256")
-    except (ValueError, AttributeError, KeyError, TypeError) as problem:
+        # not everything that JSON can write has a hash: no lone surrogates, no NaN
+        fits = sha256_text(canonical_json(record)) == said
+    except (ValueError, AttributeError, KeyError, TypeError, RecursionError) as problem:
         raise error(f"{file} is damaged: {type(problem).__name__} {problem}. Write the folder again.") from problem
     if record.get("format") != form:
         raise error(f"{file} is of the form {record.get('format')!r}; this version reads {form!r}.")
-    if sha256_text(canonical_json(record)) != said:
+    if not fits:
         raise error(f"{file} was changed since it was written: its own sha256 does not fit. Write the folder again.")
     return dict(record)

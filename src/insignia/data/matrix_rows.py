@@ -4,14 +4,16 @@ A file stored by columns (CSC) gives rows only after a pass over all its values,
 in wide windows of rows, each held as CSR while its blocks are asked for.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import numpy as np
 from anndata import AnnData
-from anndata.abc import CSCDataset
+from anndata.abc import CSCDataset, CSRDataset
 from scipy import sparse
 
-from insignia.core.errors import MissingMetadata
+from insignia.core.errors import FileFormatError, MissingMetadata
 
 __all__ = ["MatrixRows"]
 
@@ -29,9 +31,15 @@ class MatrixRows:
         (cells, genes): an array, a scipy matrix, or their counterparts in an open h5ad or zarr file.
     rows, columns
         Positions that are selected, in order; `None` selects all.
+
+    Raises
+    ------
+    FileFormatError
+        When rows are read: the file is damaged there.
     """
 
     def __init__(self, matrix: Any, rows: np.ndarray | None = None, columns: np.ndarray | None = None) -> None:
+        self._file = matrix.file if isinstance(matrix, _ColumnStore) else _file_of(matrix)
         self._matrix = _ColumnStore(matrix) if _is_csc(matrix) else matrix
         self._rows, self._columns = rows, columns
         n_rows, n_columns = matrix.shape
@@ -51,15 +59,20 @@ class MatrixRows:
 
     def read(self, start: int, stop: int) -> Any:
         """Rows from `start` up to `stop`, (rows, columns), as CSR or as an array, in the stored number type."""
-        if self._rows is None:
-            block = self._matrix[start:stop]
-        else:
-            # files want increasing positions without repeats
-            rows, order = np.unique(self._rows[start:stop], return_inverse=True)
-            block = self._matrix[_as_slice(rows)][order]
+        with _damage_named(self._file, f"rows {start:,} to {stop - 1:,}"):
+            block = self._block(start, stop)
+            if self._file is not None and sparse.issparse(block):
+                block.check_format(full_check=True)
         if self._columns is not None:
             block = block[:, self._columns]
         return sparse.csr_matrix(block) if sparse.issparse(block) else np.asarray(block)
+
+    def _block(self, start: int, stop: int) -> Any:
+        if self._rows is None:
+            return self._matrix[start:stop]
+        # files want increasing positions without repeats
+        rows, order = np.unique(self._rows[start:stop], return_inverse=True)
+        return self._matrix[_as_slice(rows)][order]
 
     def selected(self, positions: np.ndarray) -> "MatrixRows":
         """Rows at these positions, in their order; nothing is read yet."""
@@ -85,8 +98,9 @@ class _ColumnStore:
         store = matrix.group if isinstance(matrix, CSCDataset) else None
         self._data = matrix.data if store is None else store["data"]
         self._indices = matrix.indices if store is None else store["indices"]
-        self._indptr = np.asarray(matrix.indptr if store is None else store["indptr"][:])
-        self.shape = matrix.shape
+        self.shape, self.file = matrix.shape, _file_of(matrix)
+        with _damage_named(self.file, "places of genes"):
+            self._indptr = np.asarray(matrix.indptr if store is None else store["indptr"][:])
         n_values = max(1, int(self._indptr[-1]))
         self.window_rows = max(1, min(self.shape[0], _WINDOW_VALUES * self.shape[0] // n_values))
         self._first, self._window = 0, sparse.csr_matrix((0, self.shape[1]), dtype=self._data.dtype)
@@ -109,7 +123,10 @@ class _ColumnStore:
         place[wanted] = np.arange(len(wanted), dtype=np.int32)
         rows, columns, values = [], [], []
         for low in range(0, int(self._indptr[-1]), _CHUNK_VALUES):
-            found = place[self._indices[low : low + _CHUNK_VALUES]]
+            positions = np.asarray(self._indices[low : low + _CHUNK_VALUES])
+            if positions.size and not 0 <= positions.min() <= positions.max() < self.shape[0]:
+                raise ValueError(f"a value stands in row {positions.max():,} of {self.shape[0]:,}")
+            found = place[positions]
             keep = np.flatnonzero(found >= 0)
             rows.append(found[keep])
             columns.append(np.searchsorted(self._indptr, low + keep, side="right") - 1)
@@ -118,6 +135,29 @@ class _ColumnStore:
         if not rows:
             return sparse.csr_matrix(shape, dtype=self._data.dtype)
         return sparse.csr_matrix((np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))), shape=shape)
+
+
+def _file_of(matrix: Any) -> str | None:
+    """Name of the file in which a matrix lies; `None` for one in memory."""
+    store = matrix.group if isinstance(matrix, CSRDataset | CSCDataset) else matrix
+    if isinstance(store, np.ndarray) or sparse.issparse(store):
+        return None
+    file = getattr(getattr(store, "file", None), "filename", None)
+    return str(file or getattr(store, "store", type(store).__name__))
+
+
+@contextmanager
+def _damage_named(file: str | None, what: str) -> Iterator[None]:
+    """Turn what a library stumbles over in a file into an error that names it."""
+    try:
+        yield
+    except (OSError, ValueError, LookupError, TypeError, RuntimeError, MemoryError) as error:
+        if file is None:
+            raise
+        told = (str(error).splitlines() or [type(error).__name__])[0]
+        raise FileFormatError(
+            f"{file} cannot be read in its {what} ({told}). Is it damaged or cut short? Fetch or write it again."
+        ) from error
 
 
 def _is_csc(matrix: Any) -> bool:

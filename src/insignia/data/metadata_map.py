@@ -91,7 +91,7 @@ class MetadataMap:
             text = path.read_text(encoding="utf-8-sig")
             content = tomllib.loads(text) if path.suffix == ".toml" else _from_rows(text)
             return cls.from_dict({"name": path.stem, **content})
-        except (UnicodeDecodeError, tomllib.TOMLDecodeError, csv.Error) as error:
+        except (UnicodeDecodeError, tomllib.TOMLDecodeError, csv.Error, RecursionError) as error:
             raise FileFormatError(f"{path.name} is no mapping: {error}.") from error
         except InputError as error:
             error.add_note(f"While reading {path.name}.")

@@ -1,5 +1,6 @@
 """Single-cell files of the usual kinds, read into AnnData."""
 
+import math
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,12 +15,16 @@ from anndata.io import read_elem, sparse_dataset
 from scipy import io as scipy_io
 from scipy import sparse
 
-from insignia.core.errors import FileFormatError
+from insignia.core.errors import FileFormatError, InputError, InsigniaError
 from insignia.core.files import atomic_file
 from insignia.core.optional import need
+from insignia.core.room import refuse_larger_than_memory
+from insignia.core.text_files import text_file, unpacked_file
 
-__all__ = ["read", "write_h5ad"]
+__all__ = ["read", "refuse_unwritable", "write_h5ad"]
 
+_BACKED: Final = "If the file is sound, read it with backed=True, or where there is more memory."
+_LEFT_ON_DISK: Final = ("X", "layers", "raw/X")
 _KINDS: Final = "a .h5ad file, a 10x .h5 file, a 10x folder (matrix.mtx, barcodes.tsv, features.tsv) or a .zarr folder"
 
 
@@ -55,7 +60,11 @@ def read(path: str | Path, *, backed: bool = False) -> AnnData:
         # repeated names get a decision of their own below, or an error from who needs them unique; old files are fine
         warnings.filterwarnings("ignore", message=".*names are not unique")
         warnings.simplefilter("ignore", OldFormatWarning)
-        return _reader(path, backed)(path)
+        adata = _reader(path, backed)(path)
+        _refuse_nothing(adata)
+        if not backed:
+            _check_matrices(adata)
+        return adata
 
 
 def write_h5ad(adata: AnnData, path: str | Path) -> None:
@@ -65,12 +74,28 @@ def write_h5ad(adata: AnnData, path: str | Path) -> None:
     ------
     FileFormatError
         `path` does not end in .h5ad.
+    InputError
+        The object holds what such a file cannot.
     """
     path = Path(path)
     if path.suffix != ".h5ad":
         raise FileFormatError(f"{path.name} must end in .h5ad. Name it {path.stem}.h5ad.")
-    with atomic_file(path) as temporary:
+    with atomic_file(path) as temporary, refuse_unwritable():
         adata.write_h5ad(temporary)
+
+
+@contextmanager
+def refuse_unwritable() -> Iterator[None]:
+    """Turn what AnnData cannot write, such as a column of mixed kinds or a name with NUL, into an `InputError`."""
+    try:
+        yield
+    except (InsigniaError, OSError, MemoryError):
+        raise
+    except Exception as error:
+        told = [*str(error).splitlines()[:1], *(note.strip() for note in getattr(error, "__notes__", []))]
+        raise InputError(
+            f"The cells hold what a .h5ad file cannot: {'; '.join(told)[:300]}. Remove it, or change its type or name."
+        ) from error
 
 
 def _reader(path: Path, backed: bool) -> Callable[[Path], AnnData]:
@@ -90,8 +115,10 @@ def _as_format_error(path: Path) -> Iterator[None]:
     """Turn whatever a reader stumbles over into an error that names the file."""
     try:
         yield
-    except (FileFormatError, ImportError, MemoryError, PermissionError):
+    except (FileFormatError, ImportError, PermissionError):
         raise
+    except MemoryError as error:
+        raise FileFormatError(f"{path} needs more memory than there is. {_BACKED}") from error
     except Exception as error:
         found = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise FileFormatError(
@@ -120,6 +147,8 @@ def _read_h5ad(path: Path) -> AnnData:
     _refuse_other_than_hdf5(path)
     with h5py.File(path, "r") as file:
         _refuse_incomplete(path, file)
+        refuse_larger_than_memory(path, _declared_bytes(file), remedy=_BACKED)
+        file.visititems(_check_if_sparse)
     return read_h5ad(path)
 
 
@@ -128,6 +157,7 @@ def _open_h5ad(path: Path) -> AnnData:
     file = h5py.File(path, "r")
     try:
         _refuse_incomplete(path, file)
+        refuse_larger_than_memory(path, _declared_bytes(file, but=_LEFT_ON_DISK), remedy=_BACKED)
         if "encoding-type" in file.attrs:
             return AnnData(**_lazy_parts(file))
     except Exception:
@@ -147,6 +177,35 @@ def _refuse_incomplete(path: Path, file: h5py.File) -> None:
         )
 
 
+def _refuse_nothing(adata: AnnData) -> None:
+    """Refuse columns that HDF5 calls empty, which is neither a number nor a text nor a missing value."""
+    for axis, table in (("obs", adata.obs), ("var", adata.var)):
+        for name, column in table.items():
+            if column.dtype == object and any(isinstance(value, h5py.Empty) for value in column):
+                raise ValueError(f"{axis}[{name!r}] is empty")
+
+
+def _declared_bytes(file: h5py.File, but: tuple[str, ...] = ()) -> int:
+    """Bytes of all datasets once they are unpacked; of texts, of their addresses alone."""
+    total = 0
+
+    def add(name: str, item: object) -> None:
+        nonlocal total
+        if isinstance(item, h5py.Dataset) and not _is_below(name, but):
+            total += _array_bytes(item)
+
+    file.visititems(add)
+    return total
+
+
+def _array_bytes(array: Any) -> int:
+    return math.prod(array.shape or ()) * int(getattr(array.dtype, "itemsize", 8))
+
+
+def _is_below(name: str, parts: tuple[str, ...]) -> bool:
+    return any(name == part or name.startswith(f"{part}/") for part in parts)
+
+
 def _lazy_parts(file: Any) -> dict[str, Any]:
     parts = {key: read_elem(file[key]) for key in file if key not in ("X", "layers", "raw")}
     parts["X"] = _lazy(file["X"]) if "X" in file else None
@@ -160,17 +219,56 @@ def _lazy_parts(file: Any) -> dict[str, Any]:
 def _lazy(element: Any) -> Any:
     # datasets of HDF5 and arrays of zarr, dense
     if hasattr(element, "dtype"):
+        if not isinstance(element.dtype, np.dtype) or element.dtype.kind not in "biuf" or element.ndim != 2:
+            raise ValueError(f"{element.name} is no matrix of numbers")
         return element
     absent = {"data", "indices", "indptr"} - set(element)
     if absent:
         raise KeyError(f"{element.name} lacks {', '.join(sorted(absent))}")
+    _check_sparse(element)
     return sparse_dataset(element)
+
+
+def _check_if_sparse(_: str, element: Any) -> None:
+    """Check a part of a file that says of itself that it is sparse."""
+    if str(element.attrs.get("encoding-type", "")) in ("csr_matrix", "csc_matrix"):
+        _check_sparse(element)
+
+
+def _check_matrices(adata: AnnData) -> None:
+    """Refuse sparse matrices whose positions lead out of them, over which compiled code would stumble."""
+    parts = [adata.X, *adata.layers.values(), *adata.obsm.values(), *([] if adata.raw is None else [adata.raw.X])]
+    for part in parts:
+        if sparse.issparse(part) and part.format in ("csr", "csc"):
+            part.check_format(full_check=True)
+
+
+def _check_sparse(element: Any) -> None:
+    """Refuse parts that contradict each other before a loop believes their shape."""
+    data, indices, indptr = (element[name] for name in ("data", "indices", "indptr"))
+    rows, columns = (int(size) for size in element.attrs["shape"])
+    lines = columns if element.attrs["encoding-type"] == "csc_matrix" else rows
+    kinds = [part.dtype.kind for part in (data, indices, indptr)]
+    if (
+        kinds[0] not in "biuf"
+        or not set(kinds[1:]) <= set("iu")
+        or any(part.ndim != 1 for part in (data, indices, indptr))
+    ):
+        raise ValueError(f"{element.name} holds no lists of numbers and positions")
+    if indptr.shape[0] != lines + 1 or data.shape != indices.shape or int(indptr[-1]) > data.shape[0]:
+        raise ValueError(
+            f"{element.name} is declared as {rows:,} x {columns:,} and holds {indptr.shape[0] - 1:,} lines and "
+            f"{data.shape[0]:,} values"
+        )
 
 
 def _read_zarr(path: Path) -> AnnData:
     need("zarr", extra="zarr", purpose="Reading .zarr")
+    import zarr
     from anndata import read_zarr
 
+    declared = sum(_array_bytes(array) for _, array in _zarr_arrays(zarr.open_group(str(path), mode="r")))
+    refuse_larger_than_memory(path, declared, remedy=_BACKED)
     return read_zarr(path)
 
 
@@ -183,7 +281,19 @@ def _open_zarr(path: Path) -> AnnData:
             f"{path} is a zarr folder but not of AnnData: it lacks {' and '.join(absent)} and holds "
             f"{', '.join(group) or 'nothing'}."
         )
+    arrays = [array for name, array in _zarr_arrays(group) if not _is_below(name, _LEFT_ON_DISK)]
+    refuse_larger_than_memory(path, sum(map(_array_bytes, arrays)), remedy=_BACKED)
     return AnnData(**_lazy_parts(group))
+
+
+def _zarr_arrays(group: Any, above: str = "") -> Iterator[tuple[str, Any]]:
+    """Names and arrays of a group and all groups below it."""
+    for name in group:
+        item = group[name]
+        if hasattr(item, "dtype"):
+            yield f"{above}{name}", item
+        else:
+            yield from _zarr_arrays(item, f"{above}{name}/")
 
 
 def _read_10x_h5(path: Path) -> AnnData:
@@ -198,7 +308,8 @@ def _read_10x_folder(path: Path) -> AnnData:
     matrix_file = _part(path, "matrix.mtx")
     barcodes = _read_tsv(_part(path, "barcodes.tsv"))[0]
     features = _read_tsv(_part(path, "features.tsv", "genes.tsv"))
-    matrix = sparse.csr_matrix(scipy_io.mmread(matrix_file).T, dtype=np.float32)
+    with unpacked_file(matrix_file) as file:
+        matrix = sparse.csr_matrix(scipy_io.mmread(file).T, dtype=np.float32)
     if matrix.shape != (len(barcodes), len(features)):
         raise FileFormatError(
             f"{path} does not fit together: {matrix_file.name} holds {matrix.shape[1]:,} genes and {matrix.shape[0]:,} "
@@ -211,7 +322,8 @@ def _read_10x_folder(path: Path) -> AnnData:
 
 
 def _read_tsv(path: Path) -> pd.DataFrame:
-    return pd.read_csv(path, sep="\t", header=None, dtype=str, keep_default_na=False)
+    with text_file(path) as file:
+        return pd.read_csv(file, sep="\t", header=None, dtype=str, keep_default_na=False)
 
 
 def _part(folder: Path, *names: str) -> Path:

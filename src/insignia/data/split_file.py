@@ -48,7 +48,7 @@ def read_splits(path: str | Path) -> tuple[Split, ...]:
         raise
     except OSError as error:
         raise FileFormatError(f"{path} cannot be read ({error}). Make one with `insignia perturb split`.") from error
-    except (ValueError, AttributeError, KeyError, TypeError) as error:
+    except (ValueError, AttributeError, KeyError, TypeError, RecursionError) as error:
         raise FileFormatError(f"{path} is no file of splits: {type(error).__name__} {error}.") from error
     if not splits:
         raise FileFormatError(f"{path} is of the form {form!r}; this version reads {FORMAT!r}.")

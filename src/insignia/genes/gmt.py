@@ -1,12 +1,12 @@
 """Read and write gene sets in the GMT format of MSigDB and Enrichr: name, description, genes; tabs between."""
 
-import gzip
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from insignia.core.errors import FileFormatError, SignatureError
 from insignia.core.files import atomic_file
+from insignia.core.text_files import text_file
 from insignia.genes.signature import Signature
 
 __all__ = ["parse_gmt", "read_gmt", "write_gmt"]
@@ -29,10 +29,10 @@ def read_gmt(path: str | Path, *, merge_up_down: bool = False, organism: str | N
     Raises
     ------
     FileFormatError
-        A line has no genes, a gene twice, or a name that was there before.
+        There is no such file, it is no text, or a line has no genes, a gene twice, or a name that was there before.
     """
     path = Path(path)
-    with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
+    with text_file(path, encoding="utf-8-sig") as file:
         sets = parse_gmt(file, path.name, organism=organism)
     return _merged(sets, organism) if merge_up_down else sets
 

@@ -66,7 +66,7 @@ def load_signature(path: str | Path) -> Signature:
     Raises
     ------
     FileFormatError
-        The file is no TOML, or has no name and genes, or holds unknown keys.
+        The file is no TOML, or has no name and genes, or holds unknown keys or values of another kind.
     """
     path = Path(path)
     return _parse(path.read_bytes(), path.name)
@@ -119,6 +119,8 @@ def _parse(content: bytes, file_name: str) -> Signature:
         table = tomllib.loads(content.decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise FileFormatError(f"{file_name} is no TOML file: {error}.") from error
+    except RecursionError as error:
+        raise FileFormatError(f"{file_name} is no signature: its entries are nested too deeply.") from error
     absent, extra = {"name", "genes"} - table.keys(), table.keys() - _FIELDS - _NOTES
     if absent or extra:
         raise FileFormatError(
@@ -126,7 +128,22 @@ def _parse(content: bytes, file_name: str) -> Signature:
             f"Known keys: {sorted(_FIELDS | _NOTES)}."
         )
     fields = {key: value for key, value in table.items() if key in _FIELDS}
+    _check_kinds(fields, file_name)
     for key in ("genes", "weights"):
         if key in fields:
             fields[key] = tuple(fields[key])
     return Signature(**fields)
+
+
+def _check_kinds(fields: Mapping[str, Any], file_name: str) -> None:
+    """Refuse texts where lists belong, and the reverse; TOML knows dates and truth values too."""
+    for key, value in fields.items():
+        if key not in ("genes", "weights"):
+            fits, expected = isinstance(value, str), "a text"
+        elif key == "genes":
+            fits, expected = isinstance(value, list) and all(isinstance(one, str) for one in value), "a list of texts"
+        else:
+            fits = isinstance(value, list) and all(type(one) in (int, float) for one in value)
+            expected = "a list of numbers"
+        if not fits:
+            raise FileFormatError(f"{file_name} is no signature: {key} must be {expected}; found {str(value)[:60]!r}.")

@@ -1,16 +1,15 @@
 """Old and new gene symbols, and which Ensembl id a symbol has."""
 
-import gzip
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib.resources import files
 from pathlib import Path
-from typing import IO
 
 import pandas as pd
 
 from insignia.core.errors import FileFormatError
+from insignia.core.text_files import text_file
 from insignia.genes.names import is_ensembl_id, parse_names
 
 __all__ = ["Renames", "bundled_renames", "load_renames"]
@@ -88,11 +87,11 @@ def load_renames(path: str | Path, *, aliases: bool = False) -> Renames:
         The file is none of these.
     """
     path = Path(path)
-    with _open(path) as file:
+    with text_file(path) as file:
         first = file.readline().rstrip("\n")
     separator = "\t" if "\t" in first else ","
     columns = [column.strip('" ') for column in first.split(separator)]
-    with _open(path) as file:
+    with text_file(path) as file:
         if {"symbol", "prev_symbol"} <= set(columns):
             return _from_hgnc(pd.read_csv(file, sep=separator, dtype=str, keep_default_na=False), aliases)
         if {"old", "new"} <= set(columns):
@@ -107,12 +106,6 @@ def load_renames(path: str | Path, *, aliases: bool = False) -> Renames:
         f"{path.name} is no table of gene names that insignia knows: its first line is {first[:80]!r}. Expected the "
         "HGNC complete set (columns symbol, prev_symbol), a GENCODE gene table (gene_id, gene_name), or old and new."
     )
-
-
-def _open(path: Path) -> IO[str]:
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8")
-    return path.open("r", encoding="utf-8")
 
 
 def _from_pairs(table: pd.DataFrame) -> Renames:

@@ -58,8 +58,14 @@ class Signature:
         object.__setattr__(self, "genes", tuple(str(gene).strip() for gene in self.genes))
         self._check_genes()
         if self.weights is not None:
-            object.__setattr__(self, "weights", tuple(float(weight) for weight in self.weights))
+            object.__setattr__(self, "weights", self._numbers(self.weights))
             self._check_weights(np.array(self.weights))
+
+    def _numbers(self, weights: Iterable[float]) -> tuple[float, ...]:
+        try:
+            return tuple(float(weight) for weight in weights)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise SignatureError(f"Weights of {self.name!r} must be one finite number a gene ({error}).") from error
 
     def _check_genes(self) -> None:
         if not str(self.name).strip():

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from insignia.core.array_folder import read_array_folder, write_array_folder
+from insignia.core.errors import FileFormatError
 from insignia.data.gene_priors import GeneEmbedding, GeneNetwork, GenePriors
 
 __all__ = ["load_priors", "save_priors"]
@@ -48,12 +49,17 @@ def load_priors(path: str | Path) -> GenePriors:
         A file is absent, or is not the one that was written.
     """
     record, arrays = read_array_folder(path, RECORD, form=FORMAT)
-    return GenePriors(
-        embedding=_embedding(record, arrays, "embedding"),
-        gene_embedding=_embedding(record, arrays, "gene_embedding"),
-        network=_network(record, arrays),
-        gene_sets={name: tuple(genes) for name, genes in record["gene_sets"].items()},
-    )
+    try:
+        return GenePriors(
+            embedding=_embedding(record, arrays, "embedding"),
+            gene_embedding=_embedding(record, arrays, "gene_embedding"),
+            network=_network(record, arrays),
+            gene_sets={name: tuple(genes) for name, genes in record["gene_sets"].items()},
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise FileFormatError(
+            f"{path} holds no priors of this version: {type(error).__name__} {error}. Save them again."
+        ) from error
 
 
 def _embedding(record: Mapping[str, Any], arrays: Mapping[str, np.ndarray], name: str) -> GeneEmbedding | None:

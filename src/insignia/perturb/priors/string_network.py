@@ -1,22 +1,23 @@
 """Interactions from the files of STRING: links between proteins, and the gene of each protein."""
 
-import gzip
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from csv import QUOTE_NONE
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 import numpy as np
 import pandas as pd
-from pyarrow import csv
+from pyarrow import ArrowException, RecordBatch, csv, int64, string
 from scipy.sparse import coo_matrix, csr_matrix
 
 from insignia.core.errors import FileFormatError, InputError
+from insignia.core.text_files import text_file
 from insignia.data.gene_priors import GeneNetwork
 
 __all__ = ["read_string"]
 
 _LINK_COLUMNS: Final = ("protein1", "protein2", "combined_score")
+_LINK_TYPES: Final = {"protein1": string(), "protein2": string(), "combined_score": int64()}
 _MOST: Final = 1000
 _BLOCK_BYTES: Final = 1 << 24
 _FEWEST_KNOWN: Final = 0.5
@@ -78,32 +79,30 @@ def _adjacency(names: np.ndarray, first: np.ndarray, second: np.ndarray, score: 
 
 
 def _names(info: Path) -> dict[str, str]:
-    with _open(info) as file:
+    with text_file(info) as file:
         header = file.readline().rstrip("\r\n").split("\t")
-    if len(header) < 2 or header[0].lstrip("#") not in ("string_protein_id", "protein_external_id"):
-        raise FileFormatError(
-            f"{info.name} is no protein info of STRING: expected #string_protein_id, preferred_name, found {header}."
+        if len(header) < 2 or header[0].lstrip("#") not in ("string_protein_id", "protein_external_id"):
+            raise FileFormatError(
+                f"{info.name} is no protein info of STRING: expected #string_protein_id, preferred_name, found "
+                f"{str(header)[:200]}."
+            )
+        # names such as NA are genes or proteins, not missing values; quotes stand in annotations
+        rows = pd.read_csv(
+            file, sep="\t", header=None, usecols=[0, 1], dtype=str, keep_default_na=False, quoting=QUOTE_NONE
         )
-    # names such as NA are genes or proteins, not missing values; quotes stand in annotations
-    table = pd.read_csv(info, sep="\t", usecols=[0, 1], dtype=str, keep_default_na=False, quoting=QUOTE_NONE)
-    return dict(zip(table.iloc[:, 0], table.iloc[:, 1], strict=True))
+    return dict(zip(rows[0], rows[1], strict=True))
 
 
 def _links(links: Path, name_of: dict[str, str], min_score: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
-    with _open(links) as file:
+    with text_file(links) as file:
         header = file.readline().split()
     if not set(_LINK_COLUMNS) <= set(header):
         raise FileFormatError(
-            f"{links.name} is no file of links of STRING: expected {' '.join(_LINK_COLUMNS)}, found {' '.join(header)}."
+            f"{links.name} is no file of links of STRING: expected {' '.join(_LINK_COLUMNS)}, found "
+            f"{' '.join(header)[:200]}."
         )
     firsts, seconds, scores, unknown = [], [], [], 0
-    reader = csv.open_csv(
-        links,
-        read_options=csv.ReadOptions(block_size=_BLOCK_BYTES),
-        parse_options=csv.ParseOptions(delimiter=" "),
-        convert_options=csv.ConvertOptions(include_columns=list(_LINK_COLUMNS)),
-    )
-    for batch in reader:
+    for batch in _batches(links):
         score = batch.column(2).to_numpy(zero_copy_only=False)
         strong = np.flatnonzero(score >= min_score)
         pairs = [batch.column(side).take(strong).to_pandas().map(name_of) for side in (0, 1)]
@@ -112,8 +111,19 @@ def _links(links: Path, name_of: dict[str, str], min_score: int) -> tuple[np.nda
         firsts.append(pairs[0].to_numpy(object)[known])
         seconds.append(pairs[1].to_numpy(object)[known])
         scores.append(score[strong][known])
+    if not firsts:
+        raise FileFormatError(f"{links.name} holds no links.")
     return np.concatenate(firsts), np.concatenate(seconds), np.concatenate(scores), unknown
 
 
-def _open(path: Path) -> IO[str]:
-    return gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
+def _batches(links: Path) -> Iterator[RecordBatch]:
+    try:
+        yield from csv.open_csv(
+            links,
+            read_options=csv.ReadOptions(block_size=_BLOCK_BYTES),
+            parse_options=csv.ParseOptions(delimiter=" "),
+            convert_options=csv.ConvertOptions(include_columns=list(_LINK_COLUMNS), column_types=_LINK_TYPES),
+        )
+    except (ArrowException, OSError, MemoryError) as error:
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise FileFormatError(f"{links.name} could not be read ({first}). Fetch it again.") from error

@@ -5,6 +5,7 @@ import json
 import anndata
 import pandas as pd
 import pytest
+from benchmarks.attack.atlas_cells import cells, make_atlas
 from tests.atlas.screen_atlas import PLANTED, planted_atlas, random_sets
 
 from insignia.genes import Signature, write_gmt
@@ -83,3 +84,16 @@ def test_refusals(insignia, folder):
     code, _, err = insignia("programs", folder / "atlas", folder / "sets.gmt", "--where", SICK, "--reference", SICK)
     assert code != 0
     assert "cells belong to both" in err
+
+
+def test_a_comparison_that_is_refused_leaves_no_scores_behind(insignia, tmp_path):
+    make_atlas(tmp_path / "atlas", cells("S1", 30))
+    sets = tmp_path / "sets.gmt"
+    sets.write_text("A\t\tGENE1\tGENE2\n")
+    scores = tmp_path / "scores.csv"
+    code, _, err = insignia("screen", tmp_path / "atlas", sets, "--compare", "nothing", "-o", scores)
+    assert code == 2, err
+    assert not scores.exists()
+    code, _, err = insignia("screen", tmp_path / "atlas", sets, "-o", scores)
+    assert code == 0, err
+    assert scores.exists()

@@ -221,7 +221,7 @@ def _string_tricks(linked, named) -> Iterator[Case]:
         "one long line": gzip.compress(head.encode() + b"x" * 2**26),
         "strangers": gzip.compress(f"{head}10090.P0 10090.P1 900\n".encode()),
         "scores beyond 1000": gzip.compress(f"{head}9606.P0 9606.P1 5000\n".encode()),
-        "gigabytes": gzip.compress(head.encode()) + gzip.compress(b"9606.P0 9606.P1 900\n" * 2**21) * 100,
+        "many": gzip.compress(head.encode()) + gzip.compress(b"9606.P0 9606.P1 900\n" * 2**20) * 8,
         "cut": gzip.compress((head + "9606.P0 9606.P1 900\n" * 99).encode())[:-9],
         "not text": gzip.compress(head.encode() + b"\xff\xfe \xff 900\n"),
     }
@@ -234,7 +234,7 @@ def _string_tricks(linked, named) -> Iterator[Case]:
         "short rows": gzip.compress(f"{about}9606.P0\n".encode()),
         "quotes": gzip.compress(f'{about}9606.P0\t"GENE1\t1\tx\n'.encode()),
         "same protein twice": gzip.compress(f"{about}9606.P0\tA\t1\tx\n9606.P0\tB\t1\tx\n".encode()),
-        "gigabytes": gzip.compress(about.encode()) + gzip.compress(b"9606.P0\tA\t1\tx\n" * 2**22) * 64,
+        "many": gzip.compress(about.encode()) + gzip.compress(b"9606.P0\tA\t1\tx\n" * 2**20) * 8,
         "not text": gzip.compress(about.encode() + b"\xff\xfe\t\xff\n"),
     }
     for name, content in infos.items():

@@ -18,7 +18,7 @@ from benchmarks.attack.mutations import (
 from benchmarks.attack.originals import beside, inside_cases, real_file, written
 from insignia.core.files import canonical_json, sha256_text
 from insignia.data import screen_to_anndata, simulate_screen, write_screen, write_splits
-from insignia.data.perturbation_splits import combo_split
+from insignia.data.perturbation_splits import additive_split
 from insignia.perturb import fit
 
 __all__ = ["cases"]
@@ -34,7 +34,7 @@ def cases(folder: Path, rng: np.random.Generator, amount: int) -> list[Case]:
     )
     screen, split = folder / "screen.h5ad", folder / "split.json"
     write_screen(made.data, screen)
-    chosen = combo_split(made.data, share_genes=0.3, rng=0)
+    chosen = additive_split(made.data, rng=0)
     write_splits(chosen, split)
     model = folder / "model"
     trained = fit(made.data, chosen, method="ridge_onehot")
@@ -45,7 +45,7 @@ def cases(folder: Path, rng: np.random.Generator, amount: int) -> list[Case]:
         return ["perturb", "check", path.name, "-o", "checked.h5ad", "--json"]
 
     def divide(path: Path) -> Sequence[str]:
-        return ["perturb", "split", path.name, "-o", "new.json", "--share-genes", "0.3", "--json"]
+        return ["perturb", "split", path.name, "-o", "new.json", "--kind", "additive", "--json"]
 
     def evaluate(path: Path) -> Sequence[str]:
         return ["perturb", "evaluate", screen, "--split", path.name, "--model", model, "-o", "scores", "--json"]

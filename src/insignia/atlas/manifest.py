@@ -242,7 +242,7 @@ def _make(kind: type, entry: Mapping[str, Any]) -> Any:
 
 
 def _folder_name(name: str) -> str:
-    if not name or name.startswith(".") or Path(name).name != name:
+    if not name or name.startswith(".") or Path(name).name != name or not name.isprintable():
         raise ValueError(f"{name!r} is not the name of a folder")
     return name
 

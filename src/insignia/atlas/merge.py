@@ -15,7 +15,7 @@ from insignia.atlas.layout import CELLS, VALUES, n_blocks
 from insignia.atlas.manifest import SegmentEntry
 from insignia.atlas.segment import PanelRange, Segment
 from insignia.atlas.segment_files import SegmentContent, finish_segment
-from insignia.atlas.snapshot import Snapshot
+from insignia.atlas.snapshot import Snapshot, joined
 from insignia.core.progress import Advance
 
 __all__ = ["Piece", "merge"]
@@ -144,7 +144,7 @@ def _metadata(snapshot: Snapshot, pieces: Sequence[Piece]) -> pa.Table:
     for piece in pieces:
         table = snapshot.segment_metadata(piece.entry)
         tables += [table.slice(start, stop - start) for start, stop in piece.kept]
-    merged = pa.concat_tables(tables, promote_options="permissive").unify_dictionaries().combine_chunks()
+    merged = joined(snapshot.path, tables).combine_chunks()
     for number, field in enumerate(merged.schema):
         if pa.types.is_dictionary(field.type):
             # values of rows that are gone must not live on in the dictionary

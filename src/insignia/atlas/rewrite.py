@@ -9,6 +9,7 @@ from insignia.atlas.manifest import Manifest, SegmentEntry, StudyRange
 from insignia.atlas.merge import Piece, merge
 from insignia.atlas.segment import PanelRange, Segment
 from insignia.atlas.snapshot import Snapshot
+from insignia.core.errors import AtlasDamaged
 from insignia.core.files import sha256_text
 from insignia.core.progress import progress
 
@@ -73,6 +74,11 @@ def _renamed(
     found: dict[str, list[StudyRange]] = {name: [] for name in manifest.studies}
     for entry in segments:
         for study, start, stop in sorted(here[entry.id], key=lambda part: part[1]):
+            if study not in found:
+                raise AtlasDamaged(
+                    f"Segment {entry.id} holds cells of a study {study[:60]!r} that the manifest does not name. Put "
+                    "back the manifest and the segments of one and the same copy of the atlas."
+                )
             before = found[study][-1] if found[study] else None
             if before and (before.segment, before.stop) == (entry.id, start):
                 found[study][-1] = replace(before, stop=stop)

@@ -1,6 +1,7 @@
 """One version of an atlas, as a reader sees it: later additions do not change it."""
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -60,6 +61,7 @@ class Snapshot:
             if sha256_file(path) != self.manifest.genes.sha256:
                 raise ValueError("its sha256 is not the one that the manifest names")
             table = pq.read_table(io.BytesIO(path.read_bytes()))
+            _check_texts(table.schema, ("symbol", "id"))
             organism = (table.schema.metadata or {}).get(b"organism", b"unknown").decode()
             return GeneVocabulary.from_frame(table.to_pandas(), organism)
         except (OSError, ValueError, pa.ArrowException) as error:
@@ -114,7 +116,7 @@ class Snapshot:
             tables.append(table if here is None or here.size == entry.cells else table.take(here))
         if not tables:
             return pa.table({name: pa.array([], pa.string()) for name in columns or []})
-        return pa.concat_tables(tables, promote_options="permissive").unify_dictionaries()
+        return joined(self.path, tables)
 
     def frame(self, columns: list[str] | None = None, rows: np.ndarray | None = None) -> pd.DataFrame:
         """Read metadata as pandas, text as categoricals with sorted categories; see `metadata`."""
@@ -140,6 +142,7 @@ class Snapshot:
                 self._checked.add(entry.id)
             with pq.ParquetFile(path) as file:
                 present = file.schema_arrow.names
+                _check_texts(file.schema_arrow, keys.METADATA)
                 table = file.read(columns=None if columns is None else [name for name in columns if name in present])
         except (OSError, ValueError, KeyError, pa.ArrowException) as error:
             if isinstance(error, AtlasDamaged):
@@ -148,6 +151,35 @@ class Snapshot:
         if table.num_rows != cells:
             raise _damaged(path, f"it holds {table.num_rows:,} rows for {cells:,} cells")
         return table
+
+
+def joined(path: Path, tables: Sequence[pa.Table]) -> pa.Table:
+    """Put metadata of segments under each other.
+
+    Raises
+    ------
+    AtlasDamaged
+        A column is of kinds that cannot be joined.
+    """
+    try:
+        return pa.concat_tables(tables, promote_options="permissive").unify_dictionaries()
+    except pa.ArrowException as error:
+        raise AtlasDamaged(
+            f"Metadata of the segments of {path} do not fit together: {error}. `insignia atlas verify` says which "
+            "files were changed; put back copies of them."
+        ) from error
+
+
+def _check_texts(schema: pa.Schema, columns: Sequence[str]) -> None:
+    """Refuse a table that holds a column twice, or one of these columns not at all or not as text."""
+    names = schema.names
+    if len(set(names)) < len(names):
+        raise ValueError("it holds a column twice")
+    for name in columns:
+        kind = schema.field(name).type if name in names else None
+        kind = kind.value_type if kind is not None and pa.types.is_dictionary(kind) else kind
+        if kind is None or not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+            raise ValueError(f"its column {name!r} holds {'nothing' if kind is None else kind} where text belongs")
 
 
 def _damaged(path: Path, what: str) -> AtlasDamaged:

@@ -1,8 +1,7 @@
-"""Text and JSON files from elsewhere: read, or refused by name, whatever is in them."""
+"""Text files from elsewhere: read, or refused by name, whatever is in them."""
 
 import gzip
 import io
-import json
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ from typing import IO, Any, Final
 
 from insignia.core.errors import FileFormatError, InsigniaError
 
-__all__ = ["read_json", "text_file", "unpacked_file"]
+__all__ = ["text_file", "unpacked_file"]
 
 _FAR: Final = 2**28
 _RATIO: Final = 200
@@ -54,18 +53,6 @@ def unpacked_file(path: str | Path) -> Iterator[IO[bytes]]:
         ) from error
     except (ValueError, MemoryError, RecursionError) as error:
         raise FileFormatError(f"{path.name} could not be read: {_first_line(error)}.") from error
-
-
-def read_json(path: str | Path) -> Any:
-    """Read a JSON file.
-
-    Raises
-    ------
-    FileFormatError
-        There is no such file, or it is no JSON, or nested too deeply.
-    """
-    with text_file(path) as file:
-        return json.load(file)
 
 
 class _Unpacked(io.RawIOBase):

@@ -255,7 +255,8 @@ def _check_sparse(element: Any) -> None:
         or any(part.ndim != 1 for part in (data, indices, indptr))
     ):
         raise ValueError(f"{element.name} holds no lists of numbers and positions")
-    if indptr.shape[0] != lines + 1 or data.shape != indices.shape or int(indptr[-1]) > data.shape[0]:
+    places = np.asarray(indptr[:]) if indptr.shape[0] == lines + 1 else np.array([-1])
+    if places[0] != 0 or (np.diff(places) < 0).any() or places[-1] > data.shape[0] or data.shape != indices.shape:
         raise ValueError(
             f"{element.name} is declared as {rows:,} x {columns:,} and holds {indptr.shape[0] - 1:,} lines and "
             f"{data.shape[0]:,} values"

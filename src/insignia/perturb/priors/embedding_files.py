@@ -1,14 +1,19 @@
 """Embeddings of genes from files: npz, parquet, csv, tsv, safetensors and torch, none of which can run code."""
 
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 import pandas as pd
+from pyarrow import ArrowException
 
 from insignia.core.errors import DuplicateNames, FileFormatError
 from insignia.core.files import parse_json
+from insignia.core.room import refuse_larger_than_memory
+from insignia.core.text_files import text_file
 from insignia.data.gene_priors import GeneEmbedding
 
 __all__ = ["read_embedding"]
@@ -59,6 +64,8 @@ def read_embedding(path: str | Path, *, names: str | None = None, matrix: str | 
 
 
 def _checked(name: str, genes: list[str], values: np.ndarray) -> GeneEmbedding:
+    if values.dtype.kind not in "biuf":
+        raise FileFormatError(f"{name} holds vectors of {values.dtype}, which are no numbers.")
     if values.ndim != 2 or len(values) != len(genes) or not values.size:
         raise FileFormatError(f"{name} holds {len(genes):,} names and an array of {values.shape}, which do not fit.")
     repeated = pd.Index(genes)[pd.Index(genes).duplicated()].unique()
@@ -109,13 +116,23 @@ def _is_text(value: Any) -> bool:
 
 def _read_npz(path: Path, names: str | None, matrix: str | None) -> tuple[list[str], np.ndarray]:
     try:
+        _refuse_bomb(path)
         with np.load(path, allow_pickle=False) as file:
             entries = {key: file[key] for key in file.files}
-    except (ValueError, OSError) as error:
+    except FileFormatError:
+        raise
+    except (ValueError, OSError, EOFError, KeyError, NotImplementedError, MemoryError, BadZipFile, zlib.error) as error:
         raise FileFormatError(
             f"{path.name} is no npz of plain arrays ({error}). Names must be an array of text, not of objects."
         ) from error
     return _from_entries(path.name, entries, names, matrix)
+
+
+def _refuse_bomb(path: Path) -> None:
+    """Refuse a zip whose entries declare more than can be held, or that is none."""
+    with ZipFile(path) as file:
+        declared = sum(entry.file_size for entry in file.infolist())
+        refuse_larger_than_memory(path, declared, remedy="Write the arrays again, with the genes that are needed.")
 
 
 def _read_safetensors(path: Path, names: str | None, matrix: str | None) -> tuple[list[str], np.ndarray]:
@@ -129,8 +146,20 @@ def _read_safetensors(path: Path, names: str | None, matrix: str | None) -> tupl
         raise FileFormatError(f"{path.name} is no readable safetensors file ({error}).") from error
     key = names or next((key for key in _NAMES if key in metadata), None)
     if key is not None and key in metadata:
-        entries[key] = [str(gene) for gene in parse_json(metadata[key])]
+        entries[key] = _names_in(path, metadata[key])
     return _from_entries(path.name, entries, names, matrix)
+
+
+def _names_in(path: Path, text: str) -> list[str]:
+    try:
+        found = parse_json(text)
+    except ValueError as error:
+        raise FileFormatError(f"{path.name} should name its genes as a JSON list in its metadata ({error}).") from error
+    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+        raise FileFormatError(
+            f"{path.name} should name its genes as a JSON list of texts in its metadata; found {text[:60]!r}."
+        )
+    return found
 
 
 def _read_torch(path: Path, names: str | None, matrix: str | None) -> tuple[list[str], np.ndarray]:
@@ -159,7 +188,10 @@ def _read_table(path: Path, names: str | None, matrix: str | None) -> tuple[list
         table = table.set_index(chosen[0])
     lists = [matrix] if matrix is not None else [name for name in table if _holds_lists(table[name])]
     if len(lists) == 1 and lists[0] in table:
-        return [str(gene) for gene in table.index], np.array([np.asarray(row) for row in table[lists[0]]])
+        vectors = [np.asarray(row) for row in table[lists[0]]]
+        if len({vector.shape for vector in vectors}) > 1:
+            raise FileFormatError(f"{path.name} holds vectors of different lengths in its column {lists[0]!r}.")
+        return [str(gene) for gene in table.index], np.array(vectors)
     numbers = table.select_dtypes("number")
     return [str(gene) for gene in table.index], numbers.to_numpy(np.float64)
 
@@ -169,9 +201,12 @@ def _table(path: Path) -> pd.DataFrame:
         if path.suffix == ".parquet":
             return pd.read_parquet(path)
         separator = "\t" if ".tsv" in path.suffixes else ","
-        # gene names such as NA and NAN are names; numbers that are missing are left empty
-        return pd.read_csv(path, sep=separator, keep_default_na=False, na_values=[""])
-    except (ValueError, OSError) as error:
+        with text_file(path) as file:
+            # gene names such as NA and NAN are names; numbers that are missing are left empty
+            return pd.read_csv(file, sep=separator, keep_default_na=False, na_values=[""])
+    except FileFormatError:
+        raise
+    except (ValueError, OSError, ArrowException, MemoryError) as error:
         raise FileFormatError(f"{path.name} is no readable table ({error}).") from error
 
 

@@ -85,14 +85,6 @@ def friendly_errors() -> Iterator[None]:
         except KeyboardInterrupt:
             print("interrupted; nothing was written half", file=sys.stderr)
             raise SystemExit(130) from None
-        except MemoryError as error:
-            told = f" ({error})" if str(error) else ""
-            print(
-                f"error: This needs more memory than there is{told}. Take fewer cells or genes, or a larger machine; "
-                "nothing was written half.",
-                file=sys.stderr,
-            )
-            raise SystemExit(InputError.exit_code) from None
         except OSError as error:
             print(_readable(f"error: {_of_the_system(error)}"), file=sys.stderr)
             raise SystemExit(InputError.exit_code) from None

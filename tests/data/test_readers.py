@@ -198,7 +198,7 @@ def test_10x_folder_of_two_runs(tmp_path):
 def test_10x_folder_with_a_matrix_that_is_none(tmp_path):
     folder = mtx_folder(tmp_path / "sample", packed=False)
     (folder / "matrix.mtx").write_text("not a matrix\n")
-    with pytest.raises(FileFormatError, match="could not be read as a 10x folder: damaged"):
+    with pytest.raises(FileFormatError, match=r"matrix\.mtx could not be read: .*Matrix Market"):
         read(folder)
 
 

@@ -66,7 +66,8 @@ def test_no_picture_is_unused_or_heavy():
 def test_files_and_benchmarks_that_are_named_exist(path):
     page = read(path)
     for text, line in [*page.inline, *((block.text, block.line) for block in page.code("bash", "text", "console"))]:
-        if found := NAMED_PATH.fullmatch(text.strip()):
+        found = NAMED_PATH.fullmatch(text.strip())
+        if found and not Path(found[0]).stem.isupper():
             assert (ROOT / found[0]).exists(), f"{page.name}:{line}: there is no {found[0]}"
         for module in NAMED_MODULE.findall(text):
             assert is_there(module), f"{page.name}:{line}: there is no {module}"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import cli_page
 import data_page
 import error_page
+import format_page
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -23,6 +24,7 @@ PIECES: Final[dict[str, Callable[[], str]]] = {
     "error summary": error_page.summary,
     "error preparation": error_page.preparation,
     "errors": error_page.details,
+    "file formats": format_page.formats,
     **{f"data of {module}": partial(data_page.data_of, module) for module in data_page.PUBLIC},
 }
 _MARK: Final = re.compile(r"^<!-- generated: (.+) -->$", re.MULTILINE)

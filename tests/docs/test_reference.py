@@ -4,12 +4,16 @@ import importlib
 import inspect
 import re
 from collections import defaultdict
+from pathlib import Path
 from types import ModuleType
 
 import data_page
+import format_page
 import pytest
 from tests.docs.pages import DOCS, page_paths, read
 from tests.docs.python_names import plain
+
+import insignia
 
 PAGES = sorted((DOCS / "reference").glob("*.md"))
 
@@ -111,3 +115,14 @@ def test_what_the_docs_import_is_in_the_reference(path):
                     )
                     is_there = isinstance(value, ModuleType) or id(value) in shown
                     assert is_there, f"{path.name}:{block.line}: {got[1]}.{name} is not in the reference"
+
+
+def test_every_format_that_is_written_stands_on_the_page_of_what_stays():
+    source = Path(insignia.__file__).parent
+    marks = {
+        mark
+        for path in source.rglob("*.py")
+        for mark in re.findall(r'^_?FORMAT: Final = "(insignia[^"]*)"', path.read_text(), re.MULTILINE)
+    }
+    assert len(marks) > 5
+    assert {mark.removesuffix(" 1.1") for mark in format_page.marks().values()} == marks

@@ -2,6 +2,7 @@
 
 import re
 
+import format_page
 import pytest
 from tests.docs.pages import ROOT, page_paths, read
 from tests.docs.typed_commands import by_path, calls, problems
@@ -9,6 +10,7 @@ from tests.docs.typed_commands import by_path, calls, problems
 PATHS = page_paths()
 SCRIPTS = ("bash", "sh", "console", "shell")
 PROSE = ("text", "")
+MARKS = set(format_page.marks().values())
 OF_OTHERS = {
     "--full": "python -m benchmarks.faults",
     "--quick": "python -m benchmarks.NAME",
@@ -23,7 +25,7 @@ def texts(page):
     for block in page.code(*PROSE):  # may be what a program prints
         typed = [line for line in block.text.splitlines() if line.startswith(("insignia ", "$ insignia ", "make "))]
         yield "\n".join(typed), block.line
-    yield from page.inline
+    yield from (one for one in page.inline if one[0] not in MARKS)
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: str(path.relative_to(ROOT)))

@@ -26,6 +26,7 @@ The family tree::
     InsigniaWarning (UserWarning)
     ├── CompletenessWarning                attributions do not add up to the change of the score
     ├── CoverageWarning                    few of the genes asked for are there
+    ├── DeprecatedName (FutureWarning)     a name that goes away in a version to come
     ├── LeftOutWarning                     something that was not asked for by name could not be done
     └── RegistrationWarning                a section could not be brought to its neighbours
 """
@@ -38,6 +39,7 @@ __all__ = [
     "CompletenessWarning",
     "CoverageWarning",
     "DegenerateTarget",
+    "DeprecatedName",
     "DuplicateNames",
     "DuplicateStudy",
     "FileFormatError",
@@ -170,6 +172,10 @@ class CompletenessWarning(InsigniaWarning):
 
 class CoverageWarning(InsigniaWarning):
     """Few of the genes asked for are there."""
+
+
+class DeprecatedName(InsigniaWarning, FutureWarning):
+    """A name that goes away in a version to come."""
 
 
 class LeftOutWarning(InsigniaWarning):

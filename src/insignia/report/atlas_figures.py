@@ -179,16 +179,7 @@ def _label_axes(ax: "Axes", groups: SampleGroups, limit: float) -> None:
         color=style.INK,
         pad=8 + 10.5 * (called(about).count("\n") + 1),
     )
-    ax.annotate(
-        called(about),
-        (0, 1),
-        xycoords="axes fraction",
-        xytext=(0, 6),
-        textcoords="offset points",
-        fontsize=style.SMALL,
-        color=style.MUTED,
-        va="bottom",
-    )
+    style.note_above(ax, called(about))
 
 
 def called(about: Mapping[str, Any], width: int = 100) -> str:

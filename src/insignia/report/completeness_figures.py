@@ -90,16 +90,7 @@ def _label_gaps(ax: "Axes", gaps: np.ndarray, known: np.ndarray) -> None:
     if known.size < gaps.size:
         note += f"; {gaps.size - known.size:,} more have no gap, as their score does not change"
     ax.set_title(title, loc="left", fontsize=style.TITLE, fontweight="bold", pad=20)
-    ax.annotate(
-        note,
-        (0, 1),
-        xycoords="axes fraction",
-        xytext=(0, 6),
-        textcoords="offset points",
-        fontsize=style.SMALL,
-        color=style.MUTED,
-        va="bottom",
-    )
+    style.note_above(ax, note)
     ax.annotate(
         "5 %",
         (_ACCEPTED_GAP, 1),

@@ -53,7 +53,7 @@ def compare_scores_figure(adata: "AnnData", key: str, *, figure: "Figure | None"
     if table is not None:
         said = style.wrapped(f"{', '.join(facts['positive'])} against the rest", 44)
         _draw_aurocs(axes[1], table, methods)
-        _note(axes[1], said)
+        style.note_above(axes[1], said)
     axes[0].set_title(
         style.wrapped(f"{facts['signature']}: {style.count(len(methods), 'score')}", int(9.5 * sum(widths))),
         loc="left",
@@ -62,7 +62,7 @@ def compare_scores_figure(adata: "AnnData", key: str, *, figure: "Figure | None"
         color=style.INK,
         pad=8 + 11 * (1 if table is None else said.count("\n") + 1),
     )
-    _note(axes[0], "Spearman's correlation over cells")
+    style.note_above(axes[0], "Spearman's correlation over cells")
     for ax in axes:
         style.use_fonts(ax)
     return figure
@@ -136,16 +136,3 @@ def _draw_aurocs(ax: "Axes", table: pd.DataFrame, methods: list[str]) -> None:
     donors = known["donor"].nunique()
     within = f"AUROC within {style.count(donors, 'donor')}" if donors > 1 else "AUROC"
     ax.set_xlabel(f"{within}; grey: shuffled", fontsize=style.TEXT)
-
-
-def _note(ax: "Axes", text: str) -> None:
-    ax.annotate(
-        text,
-        (0, 1),
-        xycoords="axes fraction",
-        xytext=(0, 5),
-        textcoords="offset points",
-        fontsize=style.SMALL,
-        color=style.MUTED,
-        va="bottom",
-    )

@@ -28,6 +28,7 @@ __all__ = [
     "count",
     "figure_of",
     "new_figure",
+    "note_above",
     "open_frame",
     "p_value",
     "percent",
@@ -121,6 +122,20 @@ def row_label(ax: "Axes", row: float, name: str, note: str, *, color: str = INK)
             pad=0,
             annotation_clip=False,
         )
+    )
+
+
+def note_above(ax: "Axes", words: str) -> None:
+    """Write a small line between the title of the axes and their frame."""
+    ax.annotate(
+        words,
+        (0, 1),
+        xycoords="axes fraction",
+        xytext=(0, 6),
+        textcoords="offset points",
+        fontsize=SMALL,
+        color=MUTED,
+        va="bottom",
     )
 
 

@@ -22,7 +22,8 @@ import numpy as np
 from scipy import sparse
 
 from benchmarks.parts import surroundings
-from benchmarks.search import FRAGMENT, Data, Setting, size
+from benchmarks.search import size
+from benchmarks.search_layouts import FRAGMENT, Data, Setting
 from insignia.atlas import Atlas
 from insignia.core.settings import cache_dir
 from insignia.data import read, write_h5ad

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.parts import surroundings
-from benchmarks.search import Data, Setting
+from benchmarks.search_layouts import Data, Setting
 from insignia.atlas import Atlas
 from insignia.atlas.screens.grouping import GROUP_COLUMNS
 from insignia.atlas.screens.means import group_codes

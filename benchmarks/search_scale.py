@@ -29,7 +29,8 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from benchmarks.search import THREADS, Data, Setting, forget, size, timed
+from benchmarks.search import forget, size, timed
+from benchmarks.search_layouts import THREADS, Data, Setting
 from insignia.atlas import Atlas
 from insignia.atlas.sources import Source
 from insignia.core import keys

@@ -30,8 +30,8 @@ from anndata import AnnData
 from scipy import sparse
 
 from benchmarks.parts import surroundings
-from benchmarks.search import Data
-from benchmarks.search import Setting as Matrix
+from benchmarks.search_layouts import Data
+from benchmarks.search_layouts import Setting as Matrix
 from insignia.atlas import Atlas
 from insignia.core import keys
 from insignia.core.settings import cache_dir, num_threads

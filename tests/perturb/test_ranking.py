@@ -88,6 +88,20 @@ def test_towards_and_away_are_each_others_reverse(model, signature):
     np.testing.assert_allclose(turned["change"], -down["change"])
 
 
+def test_a_single_perturbation_is_worked_out_once_for_all_its_pairs(model, signature, monkeypatch):
+    asked, plain = [], type(model).effect
+
+    def effect(self, condition, context):
+        asked.append((str(condition), context))
+        return plain(self, condition, context)
+
+    monkeypatch.setattr(type(model), "effect", effect)
+    table = rank(model, signature, contexts=["context2"], pairs_of_best=5).table
+    assert table["sum_of_singles"].notna().sum() > 3
+    singles = [one for one in asked if "+" not in one[0]]
+    assert len(singles) == len(set(singles))
+
+
 def test_pairs_of_the_best_stand_beside_their_parts(model, signature):
     singles = rank(model, signature, contexts=["context2"]).table
     both = rank(model, signature, contexts=["context2"], pairs_of_best=4).table

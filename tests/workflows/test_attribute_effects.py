@@ -15,6 +15,7 @@ from insignia.models import fit_pca
 from insignia.perturb import gene_effects
 from insignia.workflows import attribute_effects
 from insignia.workflows.contrast_cells import ContrastCells, folds_of, null_cells, thinned
+from insignia.workflows.contrast_shift import shift_p
 
 SIZE = {"n_genes": 96, "n_programs": 8, "n_perturbations": 6, "n_doubles": 0, "cells_per_condition": 80}
 FAST = {"n_steps": 2, "show_progress": False}
@@ -82,13 +83,13 @@ def test_genes_that_were_planted_come_first_and_cells_that_moved_are_told_from_c
         effect = screen.truth.effect(Condition.parse(condition))
         row = found.conditions.loc[(condition, "context1")]
         if not effect.any():
-            assert abs(row["shift_z"]) < 4
+            assert abs(row["shift_z"]) < 3
             continue
         moving += 1
         # another experiment on the same cells, whose noise is its own
         again = gene_effects(screen.replicate, [condition]).of(condition).set_index("gene")["effect"].abs()
         assert again[found.of(condition)["gene"].head(10)].mean() > 1.8 * again.mean()
-        assert row["shift_z"] > 5
+        assert row["shift_z"] > 4
         assert row["p_null"] == pytest.approx(1 / 7)
         assert row["by"] == "cells"
     assert moving >= 3
@@ -106,6 +107,8 @@ def test_nothing_is_made_of_noise(quiet, by_guides):
     z = found.conditions["shift_z"].to_numpy()
     assert abs(z.mean()) < 3 * z.std(ddof=1) / np.sqrt(len(z)) + 0.1
     assert (z < 0).sum() >= 5
+    # both sides tell of one product; taken for two, they would be 1.4 times as sure
+    assert 0.6 < z.std(ddof=1) < 1.3
     assert found.conditions["genes"].mean() < 1
     if not by_guides:
         assert found.null_summary().loc["shuffled", "comparisons"] == 24
@@ -123,11 +126,10 @@ def test_what_one_guide_does_beside_its_target_is_called_by_no_unit(quiet):
     row = by_guides.conditions.loc[("PERT001", "context1")]
     assert (row["units"], row["control_units"], row["divided"], row["by"]) == (4, 8, "guides", "units")
     assert row["genes"] == row["genes_by_expression"] == 0
-    assert row["shift_p"] > 0.01
+    assert row["shift_p"] > 0.05
     by_cells = attribute_effects(changed, model, ["PERT001"], nulls=[], min_cells=5, **FAST)
     row = by_cells.conditions.iloc[0]
-    assert row["shift_z"] > 2
-    assert row["genes"] >= 1
+    assert row["shift_z"] > 1.5
     assert row["genes_by_expression"] > 20
 
 
@@ -157,6 +159,35 @@ def test_sides_share_no_guide_and_nulls_are_as_large_as_what_they_stand_for():
     few = thinned(cells, 50, rng)
     assert (few.is_case.sum(), (~few.is_case).sum()) == (60, 50)
     assert np.ptp([((few.replicate == name) & ~few.is_case).sum() for name in "ab"]) <= 1
+
+
+def made_up(rng, *, shift=0.0, has_units=True):
+    """Cells whose guides differ as much as cells do; the perturbed ones are moved by `shift`."""
+    is_case = np.repeat([True, False], [60, 120])
+    number = np.where(is_case, rng.integers(0, 4, 180), rng.integers(4, 10, 180))
+    replicate = np.array([f"r{k}" for k in rng.integers(0, 2 if has_units else 6, 180)], dtype=object)
+    unit = np.array([f"g{k}" for k in number], dtype=object) if has_units else replicate
+    beside = rng.normal(size=(10, 5)) if has_units else np.zeros((10, 5))
+    embedding = rng.normal(size=(180, 5)) + beside[number] + shift * is_case[:, None]
+    return ContrastCells(np.arange(180), is_case, replicate, unit, has_units), embedding
+
+
+@pytest.mark.parametrize("has_units", [True, False])
+def test_the_p_value_of_the_distance_keeps_its_level_and_finds_what_moved(has_units):
+    rng = np.random.default_rng(0)
+
+    def drawn(shift):
+        cells, embedding = made_up(rng, shift=shift, has_units=has_units)
+        return shift_p(cells, *folds_of(cells, rng), embedding, rng)
+
+    still = np.array([drawn(0.0) for _ in range(200)])
+    assert (still <= 0.1).mean() < 0.1 + 3 * np.sqrt(0.1 * 0.9 / 200)
+    assert 0.4 < still.mean() < 0.7
+    moved = np.array([drawn(4.0) for _ in range(20)])
+    # two of five guides of a side, or the signs of three replicates of a side, both sides, either way round
+    least = 1 / 10**2 if has_units else 2 / 2**6
+    assert np.median(moved) == pytest.approx(least)
+    assert moved.min() > 0
 
 
 def test_a_condition_is_attributed_alike_in_any_company(screen, model, found):

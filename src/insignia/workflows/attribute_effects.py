@@ -175,6 +175,9 @@ def _record(
 
 def _gene_table(plan: ContrastPlan, result: ContrastResult, plain: UnitComparison | None, alpha: float) -> pd.DataFrame:
     table = pd.DataFrame({"gene": plan.cells.genes, **result.genes.columns(alpha)})
+    # where noise chooses the direction, both sides agree on a wrong one as often as on the right one: only what goes
+    # with the population is called, which keeps the level
+    table.loc[table["effect"] <= 0, ["p_cells", "p"]] = 1.0
     # a gene that the model does not know is not one that carries nothing
     table.loc[~plan.cells.known, ["effect", "z", "p_cells", "p"]] = np.nan
     table.loc[~plan.cells.known, "testable"] = False
@@ -198,8 +201,9 @@ def _summary(cells: ContrastCells, result: ContrastResult, table: pd.DataFrame, 
         "control_units": result.genes.n_control_units,
         "divided": result.divided,
         "shift": float(shift.cells.difference[0]),
-        "shift_z": float(shift.cells.statistic[0]),
-        "shift_p": float(shift.p[0]),
+        # both sides tell of one product, so that two of them are no more sure than one
+        "shift_z": float(shift.cells.statistic[0] / np.sqrt(2)),
+        "shift_p": result.shift_p,
         "gap": result.gap,
         "by": "units" if by_units else "cells",
         "genes": int((table[f"attribution_{column}"] <= alpha).sum()),

@@ -23,12 +23,13 @@ class AttributedEffects:
         the squared distance that the population moved, negative where the gene pulls the other way, NaN where the
         model does not know it;
         ``attribution_z``, in standard errors over cells; ``attribution_q_cells`` and ``attribution_q``, over cells and
-        over units; ``attribution_rank``. And the same of plain expression: ``effect``, ``z``, ``q_cells``, ``q``,
-        ``rank``, as in `insignia.perturb.GeneEffects`.
+        over units, 1 where the gene pulls the other way; ``attribution_rank``. And the same of plain expression:
+        ``effect``, ``z``, ``q_cells``, ``q``, ``rank``, as in `insignia.perturb.GeneEffects`.
     conditions
         One row a condition and context: ``cells``, ``controls``, ``units``, ``control_units``, ``divided`` (what was
         divided so that no cell chose its own direction), ``shift`` (the squared distance, which is 0 on average where
-        nothing happens), ``shift_z``, ``shift_p`` over units, ``p_null``, the share of comparisons of controls with
+        nothing happens), ``shift_z``, in standard errors over cells, ``shift_p``, exact, over all ways to hand the
+        labels to guides or to swap them in replicates, ``p_null``, the share of comparisons of controls with
         controls that moved as far, ``gap``, ``genes`` and ``genes_by_expression``, those called over units, or over
         cells where ``by`` says so.
     nulls

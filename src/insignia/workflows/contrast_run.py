@@ -16,6 +16,7 @@ from insignia.data import Expression, InputSpace
 from insignia.models import Encoder
 from insignia.perturb.unit_sums import UnitComparison, UnitSums, compare_units
 from insignia.workflows.contrast_cells import ContrastCells, folds_of
+from insignia.workflows.contrast_shift import shift_p
 
 __all__ = ["ContrastJob", "ContrastResult", "run_contrast"]
 
@@ -61,6 +62,8 @@ class ContrastResult:
         Attribution of perturbed cells against that of controls, gene by gene.
     shift
         The same for the sum over genes: the squared distance that the population moved in the embedding, without bias.
+    shift_p
+        Of the distance, over arrangements of the labels; see `insignia.workflows.contrast_shift.shift_p`.
     gap
         Median completeness gap of the perturbed cells, a fraction.
     divided
@@ -69,6 +72,7 @@ class ContrastResult:
 
     genes: UnitComparison
     shift: UnitComparison
+    shift_p: float
     gap: float
     divided: str
 
@@ -101,7 +105,8 @@ def run_contrast(encoder: Encoder, job: ContrastJob) -> ContrastResult | None:
     )
     if genes is None or shift is None:
         return None
-    return ContrastResult(genes, shift, _median(gaps), divided)
+    moved = shift_p(cells, side, divided, job.embedding, np.random.default_rng(job.seed))
+    return ContrastResult(genes, shift, moved, _median(gaps), divided)
 
 
 @dataclass(frozen=True, eq=False)

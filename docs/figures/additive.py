@@ -32,8 +32,8 @@ def effects(screen):
 
 def draw(screen):
     pairs, measured, summed, second = effects(screen)
-    figure = new_figure(8.2, 3.5)
-    left, right = figure.subplots(1, 2)
+    figure = new_figure(5.6, 6.2)
+    upper, lower = figure.subplots(2, 1)
     size = np.linalg.norm(measured, axis=1)
     order = np.argsort(size)
     for values, color, name in (
@@ -42,13 +42,13 @@ def draw(screen):
         (np.linalg.norm(measured - summed, axis=1), DISTINCT[0], "additive"),
         (np.linalg.norm(measured - second, axis=1), DISTINCT[2], "measured again"),
     ):
-        left.plot(values[order], ".", color=color, ms=5)
-        left.axhline(values.mean(), color=color, lw=1)
-        left.annotate(f"{name} {values.mean():.1f}", (1.01, values.mean()), xycoords=("axes fraction", "data"),
+        upper.plot(values[order], ".", color=color, ms=5)
+        upper.axhline(values.mean(), color=color, lw=1)
+        upper.annotate(f"{name} {values.mean():.1f}", (1.01, values.mean()), xycoords=("axes fraction", "data"),
                       color=color, fontsize=SMALL, va="center", annotation_clip=False)  # fmt: skip
-    left.set_xlabel(f"{len(pairs)} pairs, by the size of their effect", fontsize=SMALL)
-    left.set_ylabel("distance from the measured mean", fontsize=SMALL)
-    left.set_title("Means: little is left to win", fontsize=TITLE, loc="left")
+    upper.set_xlabel(f"{len(pairs)} pairs, by the size of their effect", fontsize=SMALL)
+    upper.set_ylabel("distance from the measured mean", fontsize=SMALL)
+    upper.set_title("Means: little is left to win", fontsize=TITLE, loc="left")
     strong = pairs[int(np.argmax(size))]
     values, data = screen.data.expression.toarray(), screen.data
     direction = measured[int(np.argmax(size))] / size.max()
@@ -59,14 +59,14 @@ def draw(screen):
     bins = np.linspace(min(controls.min(), cells.min()), max(moved.max(), cells.max()), 40)
     for sample, color, name, at in ((controls, MUTED, "control", 0.99), (cells, INK, "measured", 0.92),
                                     (moved, DISTINCT[0], "controls moved by the sum", 0.85)):  # fmt: skip
-        right.hist(sample, bins, density=True, histtype="step", color=color, lw=1.5)
-        right.text(0.02, at, name, color=color, fontsize=SMALL, transform=right.transAxes, va="top")
-    right.set_xlabel("cells along the measured effect of one pair", fontsize=SMALL)
-    right.set_yticks([])
-    right.set_ylim(0, 1.3 * right.get_ylim()[1])
-    right.set_title("Cells: some escaped", fontsize=TITLE, loc="left")
-    for ax in (left, right):
-        open_frame(ax, keep=("bottom",) if ax is right else ("left", "bottom"))
+        lower.hist(sample, bins, density=True, histtype="step", color=color, lw=1.5)
+        lower.text(0.02, at, name, color=color, fontsize=SMALL, transform=lower.transAxes, va="top")
+    lower.set_xlabel("cells along the measured effect of one pair", fontsize=SMALL)
+    lower.set_yticks([])
+    lower.set_ylim(0, 1.3 * lower.get_ylim()[1])
+    lower.set_title("Cells: some escaped", fontsize=TITLE, loc="left")
+    for ax in (upper, lower):
+        open_frame(ax, keep=("bottom",) if ax is lower else ("left", "bottom"))
     return figure
 
 

@@ -30,37 +30,37 @@ def gaps(cells, model, target):
 
 
 def draw(cells, model):
-    figure = new_figure(8.2, 3.4)
-    left, right = figure.subplots(1, 2, width_ratios=[1.15, 1])
+    figure = new_figure(5.6, 6.0)
+    upper, lower = figure.subplots(2, 1)
     done = cells[cells.obs["cell_type"] == "classical monocyte"][:1].copy()
     ins.tl.attribute(done, model, signed=True, show_progress=False)
     values = np.sort(done.layers["attribution"].toarray()[0])
     values = values[values != 0][::-1]
     running = np.cumsum(values) / values.sum()
-    left.bar(np.arange(len(values)), values / values.sum(), width=1.0, color=np.where(values > 0, *DISTINCT[:2]))
-    left.set_ylabel("share of the change by this gene", fontsize=SMALL)
-    total = left.twinx()
+    upper.bar(np.arange(len(values)), values / values.sum(), width=1.0, color=np.where(values > 0, *DISTINCT[:2]))
+    upper.set_ylabel("share of the change by this gene", fontsize=SMALL)
+    total = upper.twinx()
     total.plot(running, color=INK, lw=1.6)
     total.axhline(1, color=MUTED, lw=0.8, ls=":")
     total.set_ylabel("sum so far", fontsize=SMALL)
     open_frame(total, keep=("right",))
-    left.set_xlabel(f"the {len(values)} genes that the cell expresses, sorted", fontsize=SMALL)
-    left.set_title("One monocyte: they add up to the change", fontsize=TITLE, loc="left")
+    upper.set_xlabel(f"the {len(values)} genes that the cell expresses, sorted", fontsize=SMALL)
+    upper.set_title("One monocyte: they add up to the change", fontsize=TITLE, loc="left")
     for target, color in (("self", DISTINCT[0]), ("self_abs", DISTINCT[3])):
         low, middle, high = gaps(cells, model, target).T
-        right.fill_between(STEPS, low, high, color=color, alpha=0.15, lw=0)
-        right.plot(STEPS, middle, "o-", color=color, ms=3.5)
-        right.annotate(f"target {target}", (STEPS[0], middle[0]), color=color, fontsize=SMALL, xytext=(9, 3),
+        lower.fill_between(STEPS, low, high, color=color, alpha=0.15, lw=0)
+        lower.plot(STEPS, middle, "o-", color=color, ms=3.5)
+        lower.annotate(f"target {target}", (STEPS[0], middle[0]), color=color, fontsize=SMALL, xytext=(9, 3),
                        textcoords="offset points")  # fmt: skip
-    right.axhline(5, color=MUTED, lw=0.8, ls=":")
-    right.text(STEPS[-1], 5.4, "more is a warning", color=MUTED, fontsize=SMALL, ha="right")
-    right.set(xscale="log", yscale="log")
-    right.set_xticks(STEPS, [str(step) for step in STEPS])
-    right.set_xticks([], minor=True)
-    right.set_xlabel("steps on the path", fontsize=SMALL)
-    right.set_ylabel("by how much the sum misses it, %", fontsize=SMALL)
-    right.set_title("The gap of a cell", fontsize=TITLE, loc="left")
-    for ax in (left, right):
+    lower.axhline(5, color=MUTED, lw=0.8, ls=":")
+    lower.text(STEPS[-1], 5.4, "more is a warning", color=MUTED, fontsize=SMALL, ha="right")
+    lower.set(xscale="log", yscale="log")
+    lower.set_xticks(STEPS, [str(step) for step in STEPS])
+    lower.set_xticks([], minor=True)
+    lower.set_xlabel("steps on the path", fontsize=SMALL)
+    lower.set_ylabel("by how much the sum misses it, %", fontsize=SMALL)
+    lower.set_title("The gap of a cell", fontsize=TITLE, loc="left")
+    for ax in (upper, lower):
         open_frame(ax)
     return figure
 

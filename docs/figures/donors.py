@@ -34,37 +34,37 @@ def false_positives(n_cells, rng):
 
 
 def draw(rng):
-    figure = new_figure(8.2, 3.3)
-    left, right = figure.subplots(1, 2)
+    figure = new_figure(5.6, 5.8)
+    upper, lower = figure.subplots(2, 1)
     shares = 100 * hits(500, np.random.default_rng(5)) / 500
     for group, color in enumerate(DISTINCT[:2]):
-        left.plot(group + np.linspace(-0.18, 0.18, DONORS), shares[group], "o", color=color, ms=6, clip_on=False)
-        left.plot([group - 0.28, group + 0.28], [shares[group].mean()] * 2, color=INK, lw=1.4)
-    left.set_xticks([0, 1], ["group 1", "group 2"])
-    left.set(xlim=(-0.6, 1.6), ylim=(0, None))
-    left.set_ylabel("hits among 500 cells of a donor, %", fontsize=SMALL)
-    left.set_title("Donors differ, groups do not", fontsize=TITLE, loc="left")
+        upper.plot(group + np.linspace(-0.18, 0.18, DONORS), shares[group], "o", color=color, ms=6, clip_on=False)
+        upper.plot([group - 0.28, group + 0.28], [shares[group].mean()] * 2, color=INK, lw=1.4)
+    upper.set_xticks([0, 1], ["group 1", "group 2"])
+    upper.set(xlim=(-0.6, 1.6), ylim=(0, None))
+    upper.set_ylabel("hits among 500 cells of a donor, %", fontsize=SMALL)
+    upper.set_title("Donors differ, groups do not", fontsize=TITLE, loc="left")
     both = hits(500, np.random.default_rng(5))
     by_cell = chi2_contingency(np.column_stack([both.sum(1), 500 * DONORS - both.sum(1)]), correction=False).pvalue
     by_donor = mannwhitneyu(*both).pvalue
-    left.text(0.02, 0.97, f"by cells p = {by_cell:.0e}\nby donors p = {by_donor:.2f}", fontsize=SMALL, va="top",
-              transform=left.transAxes)  # fmt: skip
+    upper.text(0.02, 0.97, f"by cells p = {by_cell:.0e}\nby donors p = {by_donor:.2f}", fontsize=SMALL, va="top",
+              transform=upper.transAxes)  # fmt: skip
     cells, donors = 100 * np.array([false_positives(n, rng) for n in CELLS]).T
     for values, color, name in (
         (cells, DISTINCT[3], "cells as replicates"),
         (donors, DISTINCT[0], "donors as replicates"),
     ):
-        right.plot(CELLS, values, "o-", color=color, ms=4)
-        right.annotate(name, (CELLS[3], values[3]), color=color, fontsize=SMALL, ha="right", xytext=(-2, 8),
+        lower.plot(CELLS, values, "o-", color=color, ms=4)
+        lower.annotate(name, (CELLS[3], values[3]), color=color, fontsize=SMALL, ha="right", xytext=(-2, 8),
                        textcoords="offset points")  # fmt: skip
-    right.axhline(5, color=MUTED, lw=0.8, ls=":")
-    right.set(xscale="log", ylim=(0, 100))
-    right.set_xticks(CELLS, [f"{n:,}" for n in CELLS])
-    right.set_xticks([], minor=True)
-    right.set_xlabel("cells of each donor", fontsize=SMALL)
-    right.set_ylabel("tests that find a difference, %", fontsize=SMALL)
-    right.set_title("More cells make it worse", fontsize=TITLE, loc="left")
-    for ax in (left, right):
+    lower.axhline(5, color=MUTED, lw=0.8, ls=":")
+    lower.set(xscale="log", ylim=(0, 100))
+    lower.set_xticks(CELLS, [f"{n:,}" for n in CELLS])
+    lower.set_xticks([], minor=True)
+    lower.set_xlabel("cells of each donor", fontsize=SMALL)
+    lower.set_ylabel("tests that find a difference, %", fontsize=SMALL)
+    lower.set_title("More cells make it worse", fontsize=TITLE, loc="left")
+    for ax in (upper, lower):
         open_frame(ax)
     print("cells", cells.round(1), "donors", donors.round(1))
     return figure

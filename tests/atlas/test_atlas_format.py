@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -272,3 +273,13 @@ def test_many_segments_and_files_need_few_file_descriptors(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.split() == ["45", "45", "45", "28"], done.stderr
+
+
+def test_a_place_whose_name_is_no_text_is_refused(tmp_path):
+    """Parquet would fail half way, in words of its own."""
+    path = tmp_path / os.fsdecode(b"caf\xe9")
+    with pytest.raises(AtlasError, match="UTF-8 text"):
+        Atlas.create(path, genes=GENES, record=RECORD)
+    with pytest.raises(AtlasError, match="UTF-8 text"):
+        Atlas.open(path)
+    assert not list(tmp_path.iterdir())

@@ -47,6 +47,25 @@ def test_refusals_of_the_system_say_what_to_do(capsys, error, said):
     assert said in found
 
 
+class FailsToClose:
+    """As an HDF5 file on a full disk."""
+
+    def __del__(self):
+        raise RuntimeError("Can't decrement id ref count (errno = 28)")
+
+
+def writing():
+    held = FailsToClose()
+    raise OSError(28, "No space left on device", f"out{id(held)}.h5ad")
+
+
+def test_files_that_an_error_left_open_are_closed_in_silence(capsys, recwarn):
+    with pytest.raises(SystemExit), friendly_errors():
+        writing()
+    assert "decrement" not in capsys.readouterr().err
+    assert not recwarn.list
+
+
 def test_a_path_that_is_no_text_can_be_printed(capsys):
     path = os.fsdecode(b"caf\xe9.csv")
     emit({"output": path}, as_json=False)

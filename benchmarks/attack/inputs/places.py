@@ -33,7 +33,6 @@ NAMES = {
     "of a home": "~",
     "of a home inside": "~root",
     "of an option": "--help",
-    "of dots": "...",
     "of no text": b"caf\xe9".decode("utf-8", "surrogateescape"),
     "of colours": "\x1b[31mred",
     "of letters": "Zürich-日本-🧬",
@@ -93,6 +92,8 @@ def cases(folder: Path, rng: np.random.Generator, amount: int) -> list[Case]:
     made = []
     for name, command in COMMANDS.items():
         for what, out, put, more in _places(command.suffix):
+            # parts may be written beside others
+            more = {**more, "must": "either"} if name == "shards" and what.endswith(("full folder", "above")) else more
             made.append(_writing(f"{name} to {what}", folder, command, out, put, **more))
         for size in (2_000, *rng.integers(3_000, 60_000, amount).tolist()):
             full = _full(int(size))
@@ -154,7 +155,9 @@ def _reading(name: str, folder: Path, command: Command, file: str, put: Put) -> 
         put(place / file)
         return [f"o{command.suffix}" if word == "@" else word for word in command.words]
 
-    return Case(name, prepare, must="refuse", before=give_up_powers, seconds=20.0)
+    # a picture that is not there is said in a note
+    must = "either" if file.endswith(".png") else "refuse"
+    return Case(name, prepare, must=must, before=give_up_powers, seconds=20.0)
 
 
 def _places(suffix: str) -> Iterator[tuple[str, str, Put | None, dict[str, Any]]]:

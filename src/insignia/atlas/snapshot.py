@@ -17,14 +17,24 @@ from insignia.atlas.manifest import Manifest, SegmentEntry
 from insignia.atlas.segment import SegmentCache, read_header
 from insignia.atlas.versions import Hold, open_version
 from insignia.core import keys
-from insignia.core.errors import AtlasDamaged
+from insignia.core.errors import AtlasDamaged, AtlasError
 from insignia.core.files import sha256_file
 from insignia.genes import GeneVocabulary
 
 if TYPE_CHECKING:
     from insignia.atlas.screens.grouping import GroupCache
 
-__all__ = ["Snapshot", "write_genes"]
+__all__ = ["Snapshot", "refuse_no_text", "write_genes"]
+
+
+def refuse_no_text(path: Path) -> None:
+    """Refuse a place whose name is no text: Parquet and DuckDB take only names in UTF-8."""
+    try:
+        str(path.absolute()).encode()
+    except UnicodeEncodeError:
+        raise AtlasError(
+            f"An atlas must lie at a path that is UTF-8 text, and {str(path)!a} is not. Rename the folder."
+        ) from None
 
 
 def write_genes(path: Path, genes: GeneVocabulary) -> str:
@@ -47,6 +57,7 @@ class Snapshot:
     @classmethod
     def open(cls, path: Path) -> "Snapshot":
         """Open an atlas as it is now."""
+        refuse_no_text(path)
         return cls(path, *open_version(path))
 
     def __reduce__(self) -> tuple[Any, ...]:

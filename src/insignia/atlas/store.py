@@ -12,7 +12,7 @@ from insignia.atlas.keeping import AtlasKeeping
 from insignia.atlas.layout import FAST, GENES, MANIFEST, MAX_CELLS_PER_SEGMENT, SEGMENTS, WRITER_LOCK, check_encoding
 from insignia.atlas.manifest import GeneTable, Manifest
 from insignia.atlas.questions import AtlasQuestions
-from insignia.atlas.snapshot import Snapshot, write_genes
+from insignia.atlas.snapshot import Snapshot, refuse_no_text, write_genes
 from insignia.atlas.sources import Sources, find_sources
 from insignia.atlas.verify_report import VerifyReport
 from insignia.atlas.versions import write_version
@@ -58,6 +58,7 @@ class Atlas(AtlasQuestions, EmbeddedAtlas, AtlasKeeping):
             `record` belongs to another gene table.
         """
         path = Path(path)
+        refuse_no_text(path)
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             what = (
                 "an atlas; open it with Atlas.open()" if (path / MANIFEST).exists() else "something; choose a new path"

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import sys
+import traceback
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -34,6 +35,7 @@ _ADVICE: Final = {
     errno.EISDIR: "It is a folder, where a file is meant. Choose another name.",
     errno.ENOTDIR: "A part of the path is a file, where a folder is meant. Check the path.",
     errno.ENAMETOOLONG: "The name is too long for this disk. Choose a shorter one.",
+    errno.ENOTEMPTY: "Something was written there meanwhile, and is kept. Look at it, or choose another place.",
     errno.ELOOP: "Links lead in a circle there. Give the path of the file itself.",
 }
 
@@ -80,12 +82,14 @@ def friendly_errors() -> Iterator[None]:
         try:
             yield
         except InsigniaError as error:
+            _let_go(error)
             print("\n".join(map(_readable, [f"error: {error}", *getattr(error, "__notes__", [])])), file=sys.stderr)
             raise SystemExit(error.exit_code) from None
         except KeyboardInterrupt:
             print("interrupted; nothing was written half", file=sys.stderr)
             raise SystemExit(130) from None
         except OSError as error:
+            _let_go(error)
             print(_readable(f"error: {_of_the_system(error)}"), file=sys.stderr)
             raise SystemExit(InputError.exit_code) from None
         except MemoryError as error:
@@ -97,6 +101,18 @@ def friendly_errors() -> Iterator[None]:
                 file=sys.stderr,
             )
             raise SystemExit(InputError.exit_code) from None
+
+
+def _let_go(error: BaseException) -> None:
+    """Let files that an error left open be closed now, and say nothing of what that fails with on a full disk."""
+    before, sys.unraisablehook = sys.unraisablehook, lambda _: None
+    try:
+        link: BaseException | None = error
+        while link is not None:
+            traceback.clear_frames(link.__traceback__)
+            link = link.__cause__ or link.__context__
+    finally:
+        sys.unraisablehook = before
 
 
 def parse_steps(text: str) -> int:

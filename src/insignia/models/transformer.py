@@ -31,6 +31,7 @@ __all__ = [
 ]
 
 _MASKED: Final = -1e9
+_LONGEST_NUMBER: Final = 7
 
 
 class Weights:
@@ -73,7 +74,8 @@ class Weights:
 
     def n_layers(self, pattern: str) -> int:
         """Count layers; `pattern` matches their names and captures the number, which must run from 0."""
-        numbers = {int(found.group(1)) for key in self.state if (found := re.match(pattern, key))}
+        found = {match.group(1) for key in self.state if (match := re.match(pattern, key))}
+        numbers = {int(number) for number in found if len(number) < _LONGEST_NUMBER}
         if not numbers or numbers != set(range(len(numbers))):
             raise ModelFormatError(
                 f"{self.source} should hold layers {pattern!r} numbered from 0, found {sorted(numbers)[:6]} among "

@@ -63,7 +63,7 @@ def unpack(node: Any, arrays: Mapping[str, np.ndarray]) -> Any:
             return _Unpacking(arrays, {}).unpack(node)
     except ModelFormatError:
         raise
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError, OverflowError) as error:
         raise ModelFormatError(
             f"A saved predictor does not fit this version: {type(error).__name__} {error}. Fit and save it again."
         ) from error
@@ -141,6 +141,19 @@ def _pack_number(value: Any) -> Any:
     return {_KIND: "float", "text": repr(value)} if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def _refuse_other_sizes(part: type[nn.Module], sizes: dict[str, Any], weights: Mapping[str, torch.Tensor]) -> None:
+    """Compare sizes in a file with the weights beside them before they are believed, and take memory."""
+    if sizes.get("depth", 0) > len(weights):
+        raise ModelFormatError(
+            f"A saved {part.__name__} should have {sizes['depth']:,} layers in {len(weights)} arrays."
+        )
+    with torch.device("meta"):
+        wanted = {key: value.shape for key, value in part(**sizes).state_dict().items()}
+    other = [key for key, value in weights.items() if wanted.get(key, value.shape) != value.shape]
+    if other:
+        raise ModelFormatError(f"Weights of a saved {part.__name__} are of other sizes than it says, e.g. {other[:3]}.")
+
+
 def _sizes(network: nn.Module) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Return the arguments that build a network, and how the names of weights begin that belong to one of them."""
     sizes: dict[str, Any] = network.sizes  # type: ignore[assignment]
@@ -189,8 +202,10 @@ class _Unpacking:
         if "about" in node:
             return part.from_state(self.unpack(node["arrays"]), self.unpack(node["about"]))
         if "sizes" in node:
-            network = part(**self.unpack(node["sizes"]))
+            sizes = self.unpack(node["sizes"])
             own = {key: torch.from_numpy(np.array(item)) for key, item in self.unpack(node["weights"]).items()}
+            _refuse_other_sizes(part, sizes, own)
+            network = part(**sizes)
             absent, extra = network.load_state_dict(own, strict=False)
             _, inner = _sizes(network)
             if extra or [key for key in absent if not key.startswith(inner)]:

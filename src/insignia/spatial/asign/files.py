@@ -12,7 +12,7 @@ from insignia.core.errors import ModelFormatError
 from insignia.spatial.asign.fit import start_network
 from insignia.spatial.asign.model import AsignModel, AsignOptions
 from insignia.spatial.asign.readout import ReadOut
-from insignia.spatial.features.network import load_strictly
+from insignia.spatial.features.network import check_weights, load_strictly
 from insignia.spatial.programs import Programs
 
 __all__ = ["load_asign", "save_asign"]
@@ -65,7 +65,18 @@ def load_asign(folder: str | Path) -> AsignModel:
     content, arrays = read_array_folder(folder, _RECORD, form=_FORMAT, error=ModelFormatError)
     if missing := _ENTRIES - set(content):
         raise ModelFormatError(f"{folder / _RECORD} lacks {sorted(missing)}. Save the model again.")
-    options = _from_json(AsignOptions, content["options"])
+    try:
+        options = _from_json(AsignOptions, content["options"])
+        return _built(folder, content, options, arrays)
+    except ModelFormatError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError) as error:
+        raise ModelFormatError(
+            f"{folder / _RECORD} does not fit this version: {type(error).__name__} {error}. Save the model again."
+        ) from error
+
+
+def _built(folder: Path, content: dict[str, Any], options: AsignOptions, arrays: dict[str, np.ndarray]) -> AsignModel:
 
     def array(name: str) -> np.ndarray:
         if name not in arrays:
@@ -82,9 +93,15 @@ def load_asign(folder: str | Path) -> AsignModel:
     networks = []
     for number in range(options.n_members):
         prefix = f"network{number}."
-        network = start_network(content["n_features"], options, seed=0, number=number)
         named = {name: torch.from_numpy(value) for name, value in arrays.items() if name.startswith(prefix)}
-        load_strictly(network, {name[len(prefix) :]: value for name, value in named.items()}, folder)
+        weights = {name[len(prefix) :]: value for name, value in named.items()}
+        if options.layers > len(weights):
+            raise ModelFormatError(f"{folder} should hold {options.layers:,} layers in {len(weights)} arrays.")
+        # first without memory: sizes in a file may be anything
+        with torch.device("meta"):
+            check_weights(start_network(content["n_features"], options, seed=0, number=number), weights, folder)
+        network = start_network(content["n_features"], options, seed=0, number=number)
+        load_strictly(network, weights, folder)
         networks.append(network)
     return AsignModel(
         options,

@@ -1,6 +1,6 @@
 """Encoders that are networks: patches on a device, batch by batch, without gradients."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +20,8 @@ __all__ = [
     "IMAGENET",
     "Colours",
     "NetworkEncoder",
+    "check_weights",
+    "count_numbered",
     "find_weights",
     "load_strictly",
     "name_of",
@@ -147,8 +149,8 @@ def read_config(weights: Path) -> dict[str, Any]:
     return read_json(path) if path.is_file() else {}
 
 
-def load_strictly(module: nn.Module, weights: Mapping[str, Tensor], source: Path) -> None:
-    """Load weights whose names and shapes are exactly those of a network.
+def check_weights(module: nn.Module, weights: Mapping[str, Tensor], source: Path) -> None:
+    """Refuse weights whose names and shapes are not exactly those of a network, which may be one without memory.
 
     Raises
     ------
@@ -170,4 +172,29 @@ def load_strictly(module: nn.Module, weights: Mapping[str, Tensor], source: Path
             )
         if not torch.isfinite(tensor).all():
             raise ModelFormatError(f"{source}: {name} holds values that are not finite.")
+
+
+def count_numbered(names: Iterable[str], prefix: str, source: Path) -> int:
+    """Count the parts ``prefix0``, ``prefix1`` and so on of a network, which must be there without a gap.
+
+    Raises
+    ------
+    ModelFormatError
+        There is none, or a number is left out: one name must not stand for a million layers.
+    """
+    found = {name.removeprefix(prefix).partition(".")[0] for name in names if name.startswith(prefix)}
+    if not found or found != {str(number) for number in range(len(found))}:
+        raise ModelFormatError(f"{source} should hold parts {prefix}0, {prefix}1, ...; found {sorted(found)[:6]}.")
+    return len(found)
+
+
+def load_strictly(module: nn.Module, weights: Mapping[str, Tensor], source: Path) -> None:
+    """Load weights whose names and shapes are exactly those of a network.
+
+    Raises
+    ------
+    ModelFormatError
+        As `check_weights`.
+    """
+    check_weights(module, weights, source)
     module.load_state_dict(dict(weights))

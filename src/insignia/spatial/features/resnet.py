@@ -11,6 +11,7 @@ from insignia.core.files import sha256_file
 from insignia.spatial.features.network import (
     IMAGENET,
     NetworkEncoder,
+    count_numbered,
     find_weights,
     load_strictly,
     name_of,
@@ -106,9 +107,8 @@ def load_resnet(
             f"{file} is not a ResNet of bottlenecks with torchvision's names: it lacks conv1.weight or "
             f"layer1.0.conv3.weight, and holds {sorted(weights)[:5]}."
         )
-    blocks = [key.split(".")[:2] for key in weights if key.startswith("layer")]
-    layers = sorted({layer for layer, _ in blocks})
-    depths = tuple(1 + max(int(block) for name_, block in blocks if name_ == layer) for layer in layers)
+    layers = sorted({key.partition(".")[0] for key in weights if key.startswith("layer")})
+    depths = tuple(count_numbered(weights, f"{layer}.", file) for layer in layers)
     module = ResNet(int(weights["conv1.weight"].shape[0]), depths)
     load_strictly(module, weights, file)
     return NetworkEncoder(

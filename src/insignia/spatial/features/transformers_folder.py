@@ -18,6 +18,12 @@ __all__ = ["load_transformers"]
 
 _WITH_CLASS_TOKEN: Final = ("vit", "deit", "dinov2", "dinov2_with_registers")
 _WITHOUT: Final = ("resnet",)
+_SIZES: Final = (
+    *("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "image_size", "patch_size"),
+    *("num_channels", "embedding_size", "hidden_sizes", "depths", "num_register_tokens"),
+)
+_LARGEST: Final = 20_000
+_MOST_LAYERS: Final = 1_000
 _SAFE, _PICKLED = "model*.safetensors", "pytorch_model.bin"
 
 
@@ -78,6 +84,7 @@ def load_transformers(
             f"Pooling of a {kind} is {'pooled' if kind in _WITHOUT else 'token, avg or pooled'}; found {pooling!r}."
         )
     weights = _weights(folder)
+    _refuse_unbelievable(config, folder)
     model = _load(folder, weights, needs_pooler=kind in _WITH_CLASS_TOKEN and pooling == "pooled")
     preparation = folder / "preprocessor_config.json"
     prepared = read_json(preparation) if preparation.is_file() else {}
@@ -97,6 +104,20 @@ def load_transformers(
         },
         device=device,
     )
+
+
+def _refuse_unbelievable(config: dict[str, Any], folder: Path) -> None:
+    """Refuse sizes that no encoder of images has, before anything is built of them."""
+    found = {name: config[name] for name in _SIZES if name in config}
+    numbers = [number for value in found.values() for number in (value if isinstance(value, list) else [value])]
+    if not all(isinstance(number, int) and 0 <= number <= _LARGEST for number in numbers):
+        raise ModelFormatError(
+            f"{folder / 'config.json'} should hold whole numbers up to {_LARGEST:,} for the sizes of the model, found "
+            f"{ascii(found)[:200]}."
+        )
+    layers = config.get("num_hidden_layers", 0)
+    if layers > _MOST_LAYERS:
+        raise ModelFormatError(f"{folder / 'config.json'} names {layers:,} layers; {_MOST_LAYERS} are plenty.")
 
 
 def _weights(folder: Path) -> list[Path]:

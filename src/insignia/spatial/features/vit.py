@@ -12,6 +12,7 @@ from insignia.spatial.features.network import (
     IMAGENET,
     Colours,
     NetworkEncoder,
+    count_numbered,
     find_weights,
     load_strictly,
     name_of,
@@ -113,7 +114,7 @@ def _shape(weights: dict[str, Tensor], n_heads: Any, source: Path) -> ViTShape:
     grid, places_prefix = _grid(int(weights["pos_embed"].shape[1]), 1 + n_registers, source)
     return ViTShape(
         width=width,
-        depth=1 + max(int(name.split(".")[1]) for name in weights if name.startswith("blocks.")),
+        depth=count_numbered(weights, "blocks.", source),
         n_heads=_checked_heads(n_heads or _HEADS.get(width), width, source),
         token_px=token_px,
         grid=grid,

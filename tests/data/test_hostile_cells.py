@@ -12,8 +12,18 @@ from benchmarks.attack.mutations import hdf5_damage
 from benchmarks.attack.originals import raw_cells
 
 from insignia.core import room
-from insignia.core.errors import FileFormatError, InputError
-from insignia.data import Split, read, read_splits, readers, write_h5ad, write_splits
+from insignia.core.errors import FileFormatError, InputError, InputSpaceError
+from insignia.data import (
+    Split,
+    read,
+    read_screen,
+    read_splits,
+    readers,
+    screen_to_anndata,
+    simulate_screen,
+    write_h5ad,
+    write_splits,
+)
 from insignia.data.matrix_rows import MatrixRows
 from insignia.data.metadata_map import MetadataMap
 
@@ -139,3 +149,28 @@ def test_nesting_without_end_is_refused(tmp_path):
     (tmp_path / "map.toml").write_text("columns = " + "[" * 20_000 + "]" * 20_000)
     with pytest.raises(FileFormatError, match=r"no mapping"):
         MetadataMap.read(tmp_path / "map.toml")
+
+
+@pytest.mark.parametrize("kind", ["halves", "complex"])
+def test_numbers_of_other_kinds_are_widened_or_refused(path, kind):
+    adata = raw_cells(12, 10)
+    values = adata.X.toarray()
+    adata.X = values.astype(np.float16 if kind == "halves" else np.complex64)
+    write_h5ad(adata, path)
+    if kind == "complex":
+        with pytest.raises(InputSpaceError, match=r"complex64, which is no kind of real numbers"):
+            read_rows(path)
+    else:
+        np.testing.assert_array_equal(read_rows(path), values)
+        assert read_rows(path).dtype == np.float32
+
+
+@pytest.mark.parametrize("scale", ["text", [1.0, 2.0]])
+def test_a_screen_says_its_scale_as_a_number(path, scale):
+    screen = screen_to_anndata(
+        simulate_screen(n_genes=12, n_programs=4, n_perturbations=4, n_doubles=2, n_controls=10, rng=0).data
+    )
+    screen.uns["perturb"]["scale"] = scale
+    write_h5ad(screen, path)
+    with pytest.raises(FileFormatError, match=r"'scale'.* should be a number"):
+        read_screen(path)

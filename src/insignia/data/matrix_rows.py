@@ -13,7 +13,7 @@ from anndata import AnnData
 from anndata.abc import CSCDataset, CSRDataset
 from scipy import sparse
 
-from insignia.core.errors import FileFormatError, MissingMetadata
+from insignia.core.errors import FileFormatError, InputSpaceError, MissingMetadata
 
 __all__ = ["MatrixRows"]
 
@@ -36,6 +36,8 @@ class MatrixRows:
     ------
     FileFormatError
         When rows are read: the file is damaged there.
+    InputSpaceError
+        When rows are read: they are no real numbers.
     """
 
     def __init__(self, matrix: Any, rows: np.ndarray | None = None, columns: np.ndarray | None = None) -> None:
@@ -63,6 +65,13 @@ class MatrixRows:
             block = self._block(start, stop)
             if self._file is not None and sparse.issparse(block):
                 block.check_format(full_check=True)
+        if block.dtype.kind not in "biuf":
+            raise InputSpaceError(
+                f"The matrix holds {block.dtype}, which is no kind of real numbers. Convert it first."
+            )
+        if block.dtype == np.float16:
+            # scipy has no sparse matrices of it
+            block = np.asarray(block, dtype=np.float32)
         if self._columns is not None:
             block = block[:, self._columns]
         return sparse.csr_matrix(block) if sparse.issparse(block) else np.asarray(block)

@@ -14,7 +14,7 @@ from insignia.data.condition import CONTROL
 from insignia.data.perturbation import PerturbationData
 from insignia.data.readers import write_h5ad
 
-__all__ = ["screen_to_anndata", "stated_in", "write_screen"]
+__all__ = ["number_in", "screen_to_anndata", "stated_in", "write_screen"]
 
 FORMAT: Final = "insignia screen 1"
 
@@ -37,6 +37,21 @@ def screen_to_anndata(data: PerturbationData) -> AnnData:
 def write_screen(data: PerturbationData, path: str | Path) -> None:
     """Write a screen to a h5ad file, whole or not at all; `read_screen` reads it without being told anything."""
     write_h5ad(screen_to_anndata(data), path)
+
+
+def number_in(stated: Mapping[str, Any], name: str) -> float:
+    """Read a number that a file says of itself; NaN where it says none.
+
+    Raises
+    ------
+    FileFormatError
+        It says something else.
+    """
+    value = stated.get(name, np.nan)
+    try:
+        return float(value)
+    except (TypeError, ValueError) as error:
+        raise FileFormatError(f"uns[{keys.PERTURB!r}][{name!r}] should be a number, and is {value!r}.") from error
 
 
 def stated_in(adata: AnnData) -> Mapping[str, Any] | None:

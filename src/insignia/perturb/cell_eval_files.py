@@ -1,5 +1,6 @@
 """Predicted and measured cells as the pair of h5ad files that `cell-eval run` takes as it is."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +15,7 @@ from insignia.core.files import atomic_folder, refuse_occupied
 from insignia.data import read, write_h5ad
 from insignia.data.condition import Condition
 from insignia.data.perturbation import PerturbationData
+from insignia.data.screen_file import number_in
 from insignia.perturb.evaluation.yardstick import divide_controls
 
 __all__ = ["CELL_EVAL_COLUMNS", "write_cell_eval"]
@@ -99,7 +101,8 @@ def _groups(adata: AnnData, data: PerturbationData) -> dict[Group, np.ndarray]:
 
 def _values(adata: AnnData, data: PerturbationData) -> csr_matrix:
     """(cells, genes of the screen) log expression."""
-    scale = float(adata.uns.get(keys.PERTURB, {}).get("scale", np.nan))
+    stated = adata.uns.get(keys.PERTURB, {})
+    scale = number_in(stated, "scale") if isinstance(stated, Mapping) else np.nan
     if scale != data.scale and not (np.isnan(scale) and np.isnan(data.scale)):
         raise InputError(
             f"The predicted cells are logs of counts scaled to {scale:,.6g}, and the screen to {data.scale:,.6g}. Read "

@@ -17,7 +17,7 @@ from insignia.data.expression import Expression
 from insignia.data.input_space import InputSpace
 from insignia.data.perturbation import PerturbationData
 from insignia.data.readers import read
-from insignia.data.screen_file import stated_in
+from insignia.data.screen_file import number_in, stated_in
 from insignia.data.screen_readers.cell_groups import (
     chosen_cells,
     coded,
@@ -120,7 +120,8 @@ def read_screen(
     if stated is not None:
         control, layout, batch = control or str(stated["control"]), layout or "plain", batch or keys.REPLICATE
         input_space = input_space or "log1p"
-        scale = float(stated["scale"]) if scale is None and np.isfinite(stated["scale"]) else scale
+        said = number_in(stated, "scale")
+        scale = said if scale is None and np.isfinite(said) else scale
     name, reader = find_reader(adata.obs, layout)
     labels = reader.labels(adata.obs, LabelOptions(perturbation, separator, kind, dose))
     adata, labels = narrowed(adata, labels, chosen_cells(adata.obs, where) & kept_cells(labels, leave_out))

@@ -45,7 +45,7 @@ def check(
     leave_out: Annotated[list[str] | None, typer.Option(help="Label whose cells are left out; nan for empty.")] = None,
     genes: shared.Genes = None,
     layer: LayerOption = None,
-    scale: Annotated[str | None, typer.Option(help="Total that counts are scaled to, or median of controls.")] = None,
+    scale: shared.Scale = None,
     total: Annotated[str | None, typer.Option(help="obs column with the total counts of whole cells.")] = None,
     split: Annotated[Path | None, typer.Option(help="File of `perturb split`, whose strata are counted.")] = None,
     priors: shared.Priors = None,

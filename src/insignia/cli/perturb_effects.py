@@ -35,6 +35,7 @@ def effects(
     batch: shared.Batch = None,
     where: shared.Where = None,
     genes: shared.Genes = None,
+    scale: shared.Scale = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Measure or predict what perturbations do to every gene or program, and write it as signatures."""
@@ -47,7 +48,7 @@ def effects(
             raise InputError("Of a fitted model, name conditions with --condition, and neither --programs nor --unit.")
         found = perturb.predicted_effects(perturb.load_model(source), condition)
     else:
-        labels = {"perturbation": perturbation, "batch": batch}
+        labels = {"perturbation": perturbation, "batch": batch, "scale": shared.parse_scale(scale)}
         data = shared.open_screen(source, control, layout, context, where, genes, **labels)
         units = shared.unit_column(source, unit)
         options: dict[str, Any] = {"units": units, "min_cells": min_cells, "alpha": alpha}
@@ -92,6 +93,7 @@ def attribute(
     batch: shared.Batch = None,
     where: shared.Where = None,
     genes: shared.Genes = None,
+    scale: shared.Scale = None,
     device: DeviceOption = "auto",
     seed: shared.Seed = 0,
     as_json: JsonFlag = False,
@@ -100,7 +102,7 @@ def attribute(
     from insignia.data import write_table
     from insignia.workflows import attribute_effects
 
-    labels = {"perturbation": perturbation, "batch": batch}
+    labels = {"perturbation": perturbation, "batch": batch, "scale": shared.parse_scale(scale)}
     data = shared.open_screen(screen, control, layout, context, where, genes, **labels)
     chosen = ["controls", "shuffled"] if not null else [name for name in null if name != "none"]
     found = attribute_effects(

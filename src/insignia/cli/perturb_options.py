@@ -29,6 +29,7 @@ __all__ = [
     "Options",
     "Perturbation",
     "Priors",
+    "Scale",
     "Screen",
     "Seed",
     "StringInfo",
@@ -77,6 +78,7 @@ Conditions = Annotated[list[str] | None, typer.Option("--condition", help="e.g. 
 TableFile = Annotated[Path, typer.Option("-o", "--output", help="Table to write: .csv, .tsv or .parquet.")]
 Level = Annotated[float, typer.Option(help="False discovery rate within a condition.")]
 MinCells = Annotated[int, typer.Option(help="Guides or replicates with fewer cells are left out of tests over them.")]
+Scale = Annotated[str | None, typer.Option(help="Total that counts are scaled to, or median of controls.")]
 Seed = Annotated[int, typer.Option(help="Seed; equal seeds give equal results.")]
 
 

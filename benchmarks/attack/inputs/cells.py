@@ -48,7 +48,7 @@ def cases(folder: Path, rng: np.random.Generator, amount: int) -> list[Case]:
         Case(f"sound {attributed.name}", beside(attributed, _nothing, add), must="answer"),
         *_parts(raw, attribute), *_parts(raw, score), *_parts(raw, train, sizes=("huge", "huge-packed", "shorter")),
         *_parts(attributed, add),
-        *_values(folder, attribute, "raw"), *_values(folder, score, "raw"), *_values(folder, train, "raw"),
+        *_values(attribute), *_values(score), *_values(train),
         *_metadata(add),
         *_bombs(raw, (score, attribute)),
         *damaged_cases(raw, attribute, rng, 4 * amount), *damaged_cases(raw, score, rng, 2 * amount),
@@ -74,13 +74,16 @@ def _parts(original: Path, command: Command, sizes: Sequence[str] = HDF5_KINDS) 
             yield Case(f"{command.__name__} {original.name}: {part}, {kind}", beside(original, change, command))
 
 
-def _values(folder: Path, command: Command, name: str) -> Iterator[Case]:
+def _values(command: Command) -> Iterator[Case]:
     """Cells whose numbers or names are strange; written by AnnData itself."""
-    for number, (what, change) in enumerate(STRANGE.items()):
-        adata = raw_cells()
-        changed = change(adata)
-        original = written(adata if changed is None else changed, folder / f"{name}-{command.__name__}-{number}.h5ad")
-        yield Case(f"{command.__name__} {what}", beside(original, _nothing, command))
+    for what, change in STRANGE.items():
+
+        def prepare(place: Path, change=change) -> Sequence[str]:
+            adata = raw_cells()
+            changed = change(adata)
+            return command(written(adata if changed is None else changed, place / "raw.h5ad"))
+
+        yield Case(f"{command.__name__} {what}", prepare)
 
 
 def _set_first(value: float) -> Callable[[AnnData], None]:

@@ -71,7 +71,7 @@ def cases(folder: Path, rng: np.random.Generator, amount: int) -> list[Case]:
         *(Case(f"sound {command.__name__}", beside(path, lambda _: None, command), must="answer")
           for command, path in commands.items()),
         *_parts(screen, check), *_parts(screen, divide), *_parts(predicted, external), *_parts(predicted, cell_eval),
-        *_labels(folder, made.data), *_splits(split, evaluate, rng, 10 * amount),
+        *_labels(made.data), *_splits(split, evaluate, rng, 10 * amount),
         *damaged_cases(screen, check, rng, 4 * amount), *damaged_cases(predicted, cell_eval, rng, 2 * amount),
         *damaged_cases(predicted, external, rng, 2 * amount), *damaged_cases(split, evaluate, rng, 2 * amount),
         *inside_cases(model, predict, rng, 4 * amount), *_models(model, predict, rng, 10 * amount),
@@ -93,7 +93,7 @@ def _parts(original: Path, command: Command) -> Iterator[Case]:
             yield Case(f"{command.__name__} {original.name}: {part}, {kind}", beside(original, change, command))
 
 
-def _labels(folder: Path, data) -> Iterator[Case]:
+def _labels(data) -> Iterator[Case]:
     """Files without a word on what they are, of every convention, some of whose labels are tricks."""
     plain = screen_to_anndata(data)
     plain.uns.clear()
@@ -107,17 +107,19 @@ def _labels(folder: Path, data) -> Iterator[Case]:
     tricks = [name.replace("\x00", "\x01") for name in NAMES_THAT_TRICK]
     for layout, (column, text, control) in conventions.items():
         for number, trick in enumerate(["", *tricks]):
-            adata = plain.copy()
-            values = label.map(text).replace("control", control)
-            values.iloc[-9:] = trick or values.iloc[-9:]
-            adata.obs = adata.obs.drop(columns="condition").assign(**{column: values})
-            path = written(adata, folder / f"{layout}-{number}.h5ad")
             told = ["--layout", layout, "--perturbation", column, "--control", control]
 
-            def command(path: Path, told: Sequence[str] = tuple(told)) -> Sequence[str]:
+            def prepare(
+                place: Path, trick: str = trick, text=text, column: str = column, control: str = control, told=told
+            ) -> Sequence[str]:
+                adata = plain.copy()
+                values = label.map(text).replace("control", control)
+                values.iloc[-9:] = trick or values.iloc[-9:]
+                adata.obs = adata.obs.drop(columns="condition").assign(**{column: values})
+                path = written(adata, place / "screen.h5ad")
                 return ["perturb", "check", path.name, "-o", "checked.h5ad", "--json", *told]
 
-            yield Case(f"{layout} with trick {number}", beside(path, lambda _: None, command))
+            yield Case(f"{layout} with trick {number}", prepare)
 
 
 def _splits(original: Path, command: Command, rng: np.random.Generator, amount: int) -> Iterator[Case]:

@@ -151,11 +151,13 @@ def _lost(case: Case, code: int, errors: str) -> str:
         return f"died by {signal.Signals(-code).name}: {errors[-300:]}"
     if "Traceback" in errors:
         return f"traceback: {_where(errors)}"
-    if "Usage: " in errors and not re.search(r"Error: Invalid value for .* is not readable", errors):
+    if code == 2 and re.search(r"Error: Invalid value for .* is not readable", errors):
+        return ""
+    if "Usage: " in errors:
         return f"the case types a command that there is not: {errors[-300:]}"
     if code == 0:
         return "answered what must be refused" if case.must == "refuse" else ""
-    said = [line[7:] for line in errors.splitlines() if line.lower().startswith("error: ")]
+    said = [line.removeprefix("error: ") for line in errors.splitlines() if line.startswith("error: ")]
     if code not in REFUSALS or len(said) != 1:
         return f"exit code {code} with {len(said)} errors: {errors[-500:]}"
     if len(said[0]) < 15 or FOREIGN.match(said[0]):

@@ -24,6 +24,13 @@ def test_one_name_does_not_stand_for_many_layers(tmp_path, number):
         load_resnet(tmp_path / "resnet.pt")
 
 
+@pytest.mark.parametrize("more", [{b"weight": torch.zeros(2)}, {"conv1.weight": torch.tensor(1.0)}])
+def test_names_and_shapes_that_no_network_has_are_refused(tmp_path, more):
+    torch.save(torchvision_resnet() | more, tmp_path / "resnet.pt")
+    with pytest.raises(ModelFormatError, match=r"named tensors|4 dimensions"):
+        load_resnet(tmp_path / "resnet.pt")
+
+
 def test_parts_are_counted(tmp_path):
     assert count_numbered(["a.0.x", "a.1.x", "a.0.y", "b.7"], "a.", tmp_path) == 2
 

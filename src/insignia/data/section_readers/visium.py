@@ -141,6 +141,8 @@ def _positions(spatial: Path) -> pd.DataFrame:
                 f"{path} holds {len(table)} rows of {table.shape[1]} columns and lacks {', '.join(absent) or 'spots'}; "
                 f"expected are {', '.join(_COLUMNS)}, with or without a header."
             )
+        if not table.columns.is_unique:
+            raise FileFormatError(f"{path} names a column twice: {', '.join(map(str, table.columns))}.")
         numbers = table[list(_COLUMNS[1:])].apply(pd.to_numeric)
     numbers.index = pd.Index(table["barcode"].to_numpy(), name=None)
     return pd.DataFrame(numbers)

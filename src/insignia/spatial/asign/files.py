@@ -70,7 +70,7 @@ def load_asign(folder: str | Path) -> AsignModel:
         return _built(folder, content, options, arrays)
     except ModelFormatError:
         raise
-    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError) as error:
         raise ModelFormatError(
             f"{folder / _RECORD} does not fit this version: {type(error).__name__} {error}. Save the model again."
         ) from error

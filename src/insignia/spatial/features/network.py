@@ -137,7 +137,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     for key in _NESTED:
         if isinstance(content.get(key), dict):
             content = content[key]
-    other = [key for key, value in content.items() if not isinstance(value, Tensor)]
+    other = [key for key, value in content.items() if not (isinstance(key, str) and isinstance(value, Tensor))]
     if other or not content:
         raise ModelFormatError(f"{path} should hold named tensors; other things are {other[:5]}.")
     return content

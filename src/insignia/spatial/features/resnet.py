@@ -107,6 +107,8 @@ def load_resnet(
             f"{file} is not a ResNet of bottlenecks with torchvision's names: it lacks conv1.weight or "
             f"layer1.0.conv3.weight, and holds {sorted(weights)[:5]}."
         )
+    if weights["conv1.weight"].ndim != 4:
+        raise ModelFormatError(f"{file}: conv1.weight should have 4 dimensions, found {weights['conv1.weight'].ndim}.")
     layers = sorted({key.partition(".")[0] for key in weights if key.startswith("layer")})
     depths = tuple(count_numbered(weights, f"{layer}.", file) for layer in layers)
     module = ResNet(int(weights["conv1.weight"].shape[0]), depths)

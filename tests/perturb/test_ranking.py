@@ -9,7 +9,7 @@ from insignia import tl
 from insignia.core.errors import GeneMatchError, InputError
 from insignia.data import Condition, simulate_screen
 from insignia.data.perturbation_splits import parse_unit, unseen_genes_split
-from insignia.genes import Signature
+from insignia.genes import Signature, control_genes
 from insignia.perturb import fit, rank
 from insignia.perturb.contract import Effect
 from insignia.perturb.effects import group_effects
@@ -140,9 +140,48 @@ def test_the_spread_is_that_of_scores_and_not_of_genes(model, signature):
     np.testing.assert_allclose(unsteady["sd"], 2 * np.std([0.0, 1.0, 2.0]) / 11.5)
 
 
+class _Shift:
+    """Stands for a predictor whose every perturbation lowers all genes, and one the signature too."""
+
+    def __init__(self, places):
+        self.places = places
+
+    def effect(self, condition, context):
+        delta = np.full(200, -0.4 if str(condition) == "PERT001" else 0.0)
+        delta[self.places] -= 0.1 if str(condition) == "PERT002" else 0
+        return Effect(delta)
+
+
+def test_control_genes_tell_a_quieted_signature_from_cells_that_lost_a_little_of_everything(model, signature):
+    """Planted: PERT001 lowers every gene by .4, PERT002 the signature alone by .1."""
+    raised = Signature.from_genes(signature.genes[:11], name="program")
+    stand_in = replace(model, predictor=_Shift([model.genes.index(gene) for gene in raised.genes]))
+    asked = ["PERT001", "PERT002"]
+    first = {}
+    for n_controls in (0, 5):
+        table = rank(stand_in, raised, asked, direction="away", contexts=["context1"], n_controls=n_controls).table
+        first[n_controls] = table["condition"][0]
+        change = table.set_index("condition")["change"]
+        assert change["PERT001"] == pytest.approx(0 if n_controls else -0.4)
+        assert change["PERT002"] == pytest.approx(-0.1)
+    assert first == {0: "PERT001", 5: "PERT002"}
+
+
+def test_controls_are_genes_outside_of_the_signature_that_come_closest():
+    level = np.array([0.0, 1.0, 1.1, 5.0, 5.2, 0.8, 8.0])
+    found = control_genes(np.array([1, 3]), level, 2)
+    assert [set(row) for row in found] == [{2, 5}, {4, 6}]
+    assert control_genes(np.array([1, 3]), level, 50).shape == (2, 5)
+    assert control_genes(np.arange(7), level, 2).size == 0
+
+
 def test_what_cannot_be_ranked_is_refused(screen, model, signature):
     with pytest.raises(GeneMatchError, match="min_coverage=50%"):
         rank(model, ["GENE0001", "OTHER1", "OTHER2"])
+    with pytest.raises(GeneMatchError, match="none to compare with"):
+        rank(model, list(model.genes), n_controls=5)
+    with pytest.raises(InputError, match="number of genes"):
+        rank(model, signature, n_controls=-1)
     with pytest.raises(InputError, match="towards, away"):
         rank(model, signature, direction="up")
     with pytest.raises(InputError, match="not of 'context9'"):

@@ -28,6 +28,9 @@ def rank(
         Path | None, typer.Option(help="Screen of `perturb check -o`: measured changes, errors and intervals beside.")
     ] = None,
     min_coverage: Annotated[float, typer.Option(help="Least share of the signature's genes that was measured.")] = 0.5,
+    n_controls: Annotated[
+        int, typer.Option("--controls", help="Hold each gene against this many of equal abundance, e.g. 20; 0: none.")
+    ] = 0,
     as_json: JsonFlag = False,
 ) -> None:
     """Rank perturbations by the change of a signature that they are predicted to bring."""
@@ -44,6 +47,7 @@ def rank(
         baselines={name: perturb.load_model(folder) for name, folder in pairs(baseline, "--baseline").items()},
         measured=None if measured is None else shared.open_screen(measured, None, None, None, None, None),
         min_coverage=min_coverage,
+        n_controls=n_controls,
     )
     with atomic_file(output) as temporary:
         found.table.to_csv(temporary, index=False)

@@ -1,6 +1,7 @@
 """Genes and signatures: vocabularies, matching with a report, alignment with a model, gene sets and scores."""
 
 from insignia.genes.align import GeneAlignment
+from insignia.genes.controls import control_genes
 from insignia.genes.coverage import covered_match, unit_weights
 from insignia.genes.gmt import read_gmt, write_gmt
 from insignia.genes.library import bundled, load_signature, signature
@@ -19,6 +20,7 @@ __all__ = [
     "Signature",
     "bundled",
     "bundled_renames",
+    "control_genes",
     "covered_match",
     "load_renames",
     "load_signature",

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from insignia.genes import GeneVocabulary, Signature, covered_match, unit_weights
+from insignia.core.errors import GeneMatchError
+from insignia.genes import GeneVocabulary, Signature, control_genes, covered_match, unit_weights
 
-__all__ = ["signature_weights"]
+__all__ = ["against_controls", "signature_weights"]
 
 
 def signature_weights(
@@ -29,3 +30,31 @@ def signature_weights(
     weights = np.zeros(len(genes))
     np.add.at(weights, match.index[match.found], unit_weights(signature, match))
     return weights, match.coverage
+
+
+def against_controls(weights: np.ndarray, level: np.ndarray, n_controls: int) -> np.ndarray:
+    """Take from each gene of a signature the mean of the genes outside of it that come closest in level.
+
+    Parameters
+    ----------
+    weights
+        (genes,), of `signature_weights`.
+    level
+        (genes,) mean log expression in control cells.
+    n_controls
+        Genes for each; 0 leaves the weights as they are.
+
+    Raises
+    ------
+    GeneMatchError
+        There is no gene beside the signature.
+    """
+    if not n_controls:
+        return weights
+    genes = np.flatnonzero(weights)
+    controls = control_genes(genes, level, n_controls)
+    if not controls.size:
+        raise GeneMatchError(f"All {len(weights):,} genes are in the signature: there is none to compare with.")
+    held = weights.copy()
+    np.add.at(held, controls, -weights[genes][:, None] / controls.shape[1])
+    return held

@@ -9,7 +9,7 @@ import pandas as pd
 
 from insignia.core import keys
 from insignia.core.errors import DuplicateNames, GeneMatchError
-from insignia.genes import GeneVocabulary, Signature, covered_match, unit_weights
+from insignia.genes import GeneVocabulary, Signature, control_genes, covered_match, unit_weights
 from insignia.genes import signature as to_signature
 from insignia.spatial.left_out import LeftOut
 from insignia.spatial.panel import Panel
@@ -61,12 +61,7 @@ def _vocabulary(genes: Sequence[str]) -> GeneVocabulary:
 
 
 def _controls(genes: np.ndarray, mean_count: np.ndarray) -> np.ndarray:
-    """For each gene of a signature, the genes outside of it that come closest in mean count, (genes, controls)."""
-    logs = np.log(mean_count + _LEAST_COUNT)
-    others = np.setdiff1d(np.arange(len(logs)), genes)
-    distance = np.abs(logs[genes][:, None] - logs[others])
-    nearest = np.argsort(distance, axis=1, kind="stable")[:, :_N_CONTROLS]
-    return np.asarray(others[nearest])
+    return control_genes(genes, np.log(mean_count + _LEAST_COUNT), _N_CONTROLS)
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,14 +4,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.spatial.pictured_stacks import section
 
+from insignia.core.errors import InputError
 from insignia.data.transform import Transform
 from insignia.data.warp import warp
 from insignia.spatial.registration.draw import drawn_in
 from insignia.spatial.registration.pieces import mend, pieces_of
 from insignia.spatial.registration.quality import agreement, agreement_of_pieces
 from insignia.spatial.registration.refine import RefineOptions, Refiner
-from insignia.spatial.registration.views import View
+from insignia.spatial.registration.views import View, view_of
 
 UM = 16.0
 SHAPE = (180, 200)
@@ -122,3 +124,14 @@ def test_overlap_is_that_of_the_masks_and_counts_what_leaves_the_picture():
     wide = np.pad(mask, ((0, 0), (0, 200)))
     moved = drawn_in(mask, UM, (0.0, 0.0), away, shape=wide.shape, to_um=UM, to_origin_um=(0.0, 0.0))
     assert agreement(here, here, away).iou == pytest.approx((moved & wide).sum() / (moved | wide).sum(), abs=2e-3)
+
+
+def test_a_spot_that_lies_beyond_anything_is_named():
+    """It was drawn on a picture of that width, and OpenCV stopped with a traceback."""
+    far = section(image=False)
+    points = np.array(far.spots.obsm["spatial"])
+    view_of(far, 100.0)
+    points[3] = [9e9, 40.0]
+    far.spots.obsm["spatial"] = points
+    with pytest.raises(InputError, match=r"the farthest is at \(9e\+09, 40\) um"):
+        view_of(far, 100.0)

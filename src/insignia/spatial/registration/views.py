@@ -22,6 +22,9 @@ _BROAD: Final = 0.35
 _HIDDEN_UM: Final = 12.0
 """Blur under which single nuclei cannot be mistaken for ink."""
 
+_LONGEST_SIDE: Final = 32_000
+"""Pixels of what spots are drawn on, which OpenCV can still resize."""
+
 _STAINS: Final = np.array([[0.65, 0.70, 0.29], [0.07, 0.99, 0.11], [0.27, 0.57, 0.78]])
 """Optical density of haematoxylin, eosin and DAB in red, green and blue: Ruifrok & Johnston 2001."""
 
@@ -165,7 +168,15 @@ def _spot_view(section: Section, pitch_um: float) -> View:
         )
     um, pad = pitch_um / 8, 2 * pitch_um
     origin = points.min(axis=0) - pad
-    shape = np.ceil((points.max(axis=0) + pad - origin) / um).astype(int)[::-1]
+    shape = np.ceil((points.max(axis=0) + pad - origin) / um)[::-1]
+    if shape.max() > _LONGEST_SIDE:
+        far = points[np.abs(points - np.median(points, axis=0)).max(axis=1).argmax()]
+        raise InputError(
+            f"The spots of section {section.name!r} are {pitch_um:.4g} um apart and lie {shape.max() * um:.4g} um "
+            f"wide, which is more than can be drawn; the farthest is at ({far[0]:.4g}, {far[1]:.4g}) um. Look at the table "
+            "of positions: is one of them wrong, or the scale?"
+        )
+    shape = shape.astype(int)
     drawn = np.zeros(shape, dtype=np.uint8)
     for x, y in np.round((points - origin) / um).astype(int):
         cv2.circle(drawn, (int(x), int(y)), round(0.75 * pitch_um / um), 1, -1)

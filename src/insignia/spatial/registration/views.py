@@ -173,8 +173,8 @@ def _spot_view(section: Section, pitch_um: float) -> View:
         far = points[np.abs(points - np.median(points, axis=0)).max(axis=1).argmax()]
         raise InputError(
             f"The spots of section {section.name!r} are {pitch_um:.4g} um apart and lie {shape.max() * um:.4g} um "
-            f"wide, which is more than can be drawn; the farthest is at ({far[0]:.4g}, {far[1]:.4g}) um. Look at the table "
-            "of positions: is one of them wrong, or the scale?"
+            f"wide, which is more than can be drawn; the farthest is at ({far[0]:.4g}, {far[1]:.4g}) um. Look at the "
+            "table of positions: is one wrong, or the scale?"
         )
     shape = shape.astype(int)
     drawn = np.zeros(shape, dtype=np.uint8)

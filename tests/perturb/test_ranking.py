@@ -159,7 +159,9 @@ def test_control_genes_tell_a_quieted_signature_from_cells_that_lost_a_little_of
     asked = ["PERT001", "PERT002"]
     first = {}
     for n_controls in (0, 5):
-        table = rank(stand_in, raised, asked, direction="away", contexts=["context1"], n_controls=n_controls).table
+        made = rank(stand_in, raised, asked, direction="away", contexts=["context1"], n_controls=n_controls)
+        assert made.n_controls == made.record()["n_controls"] == n_controls
+        table = made.table
         first[n_controls] = table["condition"][0]
         change = table.set_index("condition")["change"]
         assert change["PERT001"] == pytest.approx(0 if n_controls else -0.4)

@@ -95,17 +95,18 @@ def summary(strata=("seen 2 of 2", "unseen single"), metrics=("l2", "pearson_fro
     return pd.DataFrame(list(rows.values()), index=index)
 
 
-def ranking(n=6, *, direction="away", contexts=("blood",), measured=True, name="MS1"):
+def ranking(n=6, *, direction="away", contexts=("blood",), measured=True, name="MS1", baselines=("knn",), n_controls=0):
     """A ranking whose first half was learned from."""
     rng = np.random.default_rng(0)
     rows = [
         {"condition": f"GENE{i}" + "+OTHER" * (i % 3 == 0), "context": context, "change": rng.normal(), "sd": 0.1}
-        | {"status": "ok" if i % 4 else "fallback", "learned": i < n // 2, "knn": rng.normal()}
+        | {"status": "ok" if i % 4 else "fallback", "learned": i < n // 2}
+        | {baseline: rng.normal() for baseline in baselines}
         | {"measured": rng.normal() if measured else np.nan}
         for context in contexts
         for i in range(n)
     ]
-    return made_ranking(name, direction, pd.DataFrame(rows), ["knn"], 0.8)
+    return made_ranking(name, direction, pd.DataFrame(rows), list(baselines), 0.8, n_controls=n_controls)
 
 
 def attributed_effects(names=("JAK2", "STAT2", "CAV1"), *, n_genes=30, testable=True):

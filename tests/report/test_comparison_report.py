@@ -44,6 +44,13 @@ def test_the_forest_shows_intervals_and_what_is_not_testable():
     assert pl.forest(found) is not None
 
 
+def test_without_a_hit_on_either_side_the_donors_are_not_to_blame():
+    found = sample_table({"normal": [0.0] * 6, "asthma": [0.0] * 6, "gout": [0.4]}, studies=["GSE1"]).compare()
+    said = texts(forest_figure(found))
+    assert said.count("no hits to compare") == 1
+    assert sum(text.startswith("not testable (p ≥ ") for text in said) == 1
+
+
 def test_refusals():
     with pytest.raises(InputError, match="no group but 'normal'"):
         forest_figure(compared())

@@ -38,9 +38,26 @@ def test_a_context_is_chosen_by_name():
         ranking_figure(found, context="skin")
 
 
+def test_each_baseline_has_a_mark_and_a_name():
+    found = ranking(4, baselines=("knn", "mean", "ridge"))
+    (ax,) = ranking_figure(found).axes
+    labels = {handle.get_label(): handle.get_marker() for handle in ax.get_legend().legend_handles}
+    assert len({labels[name] for name in found.baselines} | {"s", "o"}) == 5
+    for name in found.baselines:
+        assert marks(ax.figure, labels[name]) == pytest.approx(dict(enumerate(found.table[name])))
+
+
+def test_the_axis_says_what_control_genes_were_taken_from_it():
+    said = [ranking_figure(ranking(3, n_controls=n)).axes[0].get_xlabel() for n in (0, 20)]
+    assert said[0] == "Change of MS1, mean log expression"
+    assert said[1] == said[0] + ", less that of control genes"
+
+
+@pytest.mark.parametrize("baselines", [("knn",), [f"a plain predictor {k}" for k in range(6)]])
 @pytest.mark.parametrize("n", [1, 3, 40])
-def test_nothing_overlaps_at_any_size(n):
-    figure = ranking_figure(ranking(n, name="A signature with a name that goes on and on"), top=n)
+def test_nothing_overlaps_at_any_size(n, baselines):
+    found = ranking(n, name="A signature with a name that goes on and on", baselines=baselines, n_controls=20)
+    figure = ranking_figure(found, top=n)
     FigureCanvasAgg(figure).draw()
     boxes = [label.get_window_extent() for label in figure.axes[0].get_yticklabels()]
     assert all(low.y1 <= high.y0 + 1 for high, low in pairwise(boxes))

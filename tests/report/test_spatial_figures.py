@@ -56,9 +56,10 @@ def test_maps_hold_measured_and_imputed_values_on_one_scale(stack):
     for ax, expected in zip([*measured, *guess], [*shares, *values], strict=True):
         colours = colormaps["viridis"]((expected - low) / (high - low))
         np.testing.assert_allclose(spots_of(ax)[0].get_facecolor(), colours, atol=0.01)
-    bar, sd_bar = (ax for ax in figure.axes if ax.get_title(loc="left") in ("ln share", "sd"))
+    bar, sd_bar = (ax for ax in figure.axes if ax.get_title(loc="left") in ("ln share", "sd, not from 0"))
     assert bar.get_ylim() == pytest.approx((low, high))
-    assert sd_bar.get_ylim()[0] == 0
+    spread = np.percentile(adata[:, "A02"].layers[keys.SD], [2, 98])
+    assert sd_bar.get_ylim() == pytest.approx((min(spread[0], 0.75 * spread[1]), spread[1]), rel=0.01)
     brightness = spots_of(sd[0])[0].get_facecolor()[:, :3].sum(axis=1)
     y = spots_of(sd[0])[0].get_offsets()[:, 1]
     assert np.corrcoef(brightness, y)[0, 1] < -0.9
@@ -295,6 +296,10 @@ def test_frames_and_scales():
     assert high < 1.1
     assert limits(np.full(5, 3.0)) == (3.0, pytest.approx(3.003))
     assert limits(np.array([np.nan])) == (0, 1)
+    # what hardly differs is not stretched over all colours
+    assert limits(np.linspace(0.99, 1.0, 50), least_span=0.25) == pytest.approx((0.75, 1.0), abs=1e-3)
+    assert limits(np.full(5, 2.0), least_span=0.25) == (1.5, 2.0)
+    assert limits(np.linspace(0, 1, 101), least_span=0.25) == pytest.approx((0.02, 0.98))
 
 
 def test_long_names_keep_their_ends():

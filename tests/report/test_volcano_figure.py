@@ -58,6 +58,20 @@ def test_the_surest_are_named_first():
     assert not names(volcano_figure(screen_comparison(5, hits=0)).axes[0])
 
 
+def test_highlights_are_ringed_and_named_called_or_not():
+    comparison = screen_comparison(30, hits=0)
+    chosen = comparison.table["signature"].iloc[[3, 20]].tolist()
+    figure = render(volcano_figure(comparison, highlight=chosen))
+    (ring,) = [part for part in figure.axes[0].collections if not len(part.get_facecolor())]
+    rows = comparison.table[comparison.table["signature"].isin(chosen) & comparison.table["testable"]]
+    np.testing.assert_allclose(np.sort(ring.get_offsets()[:, 0]), np.sort(rows["effect"]))
+    said = {text.get_text() for text in names(figure.axes[0])}
+    assert said
+    assert said <= set(chosen)
+    assert any(f"; {len(rows)} ringed" in text for text in texts(figure))
+    assert not any("ringed" in text for text in texts(render(volcano_figure(comparison))))
+
+
 def test_groups_have_a_colour_and_a_shape_of_their_own():
     comparison = screen_comparison(60, groups=("flu", "sepsis"), strata=("B cell", "T cell"))
     figure = volcano_figure(comparison)
@@ -79,6 +93,8 @@ def test_refusals():
         volcano_figure(comparison, effect="fold")
     with pytest.raises(InputError, match=r"no group 'mumps' in the comparison; there are sepsis\."):
         volcano_figure(comparison, group="mumps")
+    with pytest.raises(InputError, match="NOPE cannot be highlighted: not in the comparison"):
+        volcano_figure(comparison, highlight=["NOPE"])
     comparison.table["q"] = np.nan
     with pytest.raises(InputError, match="nothing to draw"):
         volcano_figure(comparison)

@@ -103,7 +103,8 @@ def rank(
             pairs = _pairs_of_best(rows, pairs_of_best, is_rise=direction == "towards")
             rows = pd.concat([rows, scorer.rows([pair for pair in pairs if pair not in asked], context)])
         tables.append(rows)
-    return made_ranking(made.name, direction, pd.concat(tables, ignore_index=True), list(others), coverage)
+    rows = pd.concat(tables, ignore_index=True)
+    return made_ranking(made.name, direction, rows, list(others), coverage, n_controls=n_controls)
 
 
 def _learned_singles(model: PerturbationModel) -> tuple[Condition, ...]:

@@ -43,6 +43,8 @@ class SignatureRanking:
         ``groups``, ``spearman`` with the measured changes, and ``error``, the mean absolute one. Empty without such.
     baselines
         Names of the columns with the changes of other models.
+    n_controls
+        From the change of each gene that of so many genes like it was taken; 0 for none.
     """
 
     signature: str
@@ -51,6 +53,7 @@ class SignatureRanking:
     coverage: float
     accuracy: pd.DataFrame
     baselines: tuple[str, ...] = ()
+    n_controls: int = 0
 
     def __str__(self) -> str:
         first = self.table.iloc[0]
@@ -77,6 +80,7 @@ class SignatureRanking:
             "signature": self.signature,
             "direction": self.direction,
             "coverage": self.coverage,
+            "n_controls": self.n_controls,
             "ranked": len(self.table),
             "first": json.loads(self.table.head(10).to_json(orient="records")),
             "accuracy": json.loads(self.accuracy.to_json(orient="index")),
@@ -84,13 +88,19 @@ class SignatureRanking:
 
 
 def made_ranking(
-    signature: str, direction: Direction, rows: pd.DataFrame, baselines: Sequence[str], coverage: float
+    signature: str,
+    direction: Direction,
+    rows: pd.DataFrame,
+    baselines: Sequence[str],
+    coverage: float,
+    *,
+    n_controls: int = 0,
 ) -> SignatureRanking:
     """Rank rows within each context, and measure predictions against what was measured and not learned from.
 
     Parameters
     ----------
-    signature, direction, coverage
+    signature, direction, coverage, n_controls
         As of `SignatureRanking`.
     rows
         Its table without ``rank``, ``low`` and ``high``.
@@ -112,7 +122,7 @@ def made_ranking(
     value = rows["change"] if direction == "away" else -rows["change"]
     rows.insert(0, "rank", value.groupby(rows["context"]).rank(method="min").astype(int))
     table = rows.sort_values(["context", "rank", "condition"], ignore_index=True)
-    return SignatureRanking(signature, direction, table, coverage, accuracy, tuple(baselines))
+    return SignatureRanking(signature, direction, table, coverage, accuracy, tuple(baselines), n_controls)
 
 
 def _order(predicted: pd.Series, measured: pd.Series) -> float:

@@ -1,5 +1,6 @@
 """Figures of screens: what stands out among many signatures, and what each gene adds."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,7 @@ def volcano(
     group: str | None = None,
     stratum: str | None = None,
     n_labels: int = 12,
+    highlight: Iterable[str] = (),
     title: str | None = None,
     ax: "Axes | None" = None,
     show: bool = False,
@@ -62,7 +64,7 @@ def volcano(
 
     Parameters
     ----------
-    comparison, effect, group, stratum, n_labels, title
+    comparison, effect, group, stratum, n_labels, highlight, title
         As for `insignia.report.volcano_figure`.
     ax, show, save
         As for `samples`.
@@ -88,5 +90,6 @@ def volcano(
         group=group,
         stratum=stratum,
         n_labels=n_labels,
+        highlight=highlight,
         title=title,
     )

@@ -56,7 +56,7 @@ def comparison_parts(comparison: "Comparison", *, name: str, max_rows: int, leav
         caption = (
             f"Squares: Hodges-Lehmann shift of the share of hits against {comparison.reference}, within studies; "
             "lines: bootstrap intervals of 95 % over studies and donors. Blue: q at or below the level. Grey: not "
-            "testable."
+            "testable, because donors, or those with any hit, are too few."
         )
         parts.append(Picture(forest_figure(comparison), caption, f"Forest plot against {comparison.reference}"))
         shown = table if (table["stratum"] != "all").any() else table.drop(columns="stratum")

@@ -79,9 +79,8 @@ def _draw_row(ax: "Axes", place: int, row: dict[Any, Any], alpha: float) -> None
         size += f" ({row['studies_with_both']} with both)"
     ink = style.INK if row["testable"] else style.MUTED
     style.row_label(ax, place, _name(row), size, color=ink)
-    said = f"q = {p_value(row['q'])}" if row["testable"] else f"not testable (p ≥ {p_value(row['smallest_p'])})"
     ax.annotate(
-        said,
+        _verdict(row),
         (1, place),
         xycoords=ax.get_yaxis_transform(),
         xytext=(6, 0),
@@ -92,6 +91,14 @@ def _draw_row(ax: "Axes", place: int, row: dict[Any, Any], alpha: float) -> None
         va="center",
         annotation_clip=False,
     )
+
+
+def _verdict(row: dict[Any, Any]) -> str:
+    if row["testable"]:
+        return f"q = {p_value(row['q'])}"
+    if row["mean_fraction"] == row["reference_fraction"] == 0:
+        return "no hits to compare"
+    return f"not testable (p ≥ {p_value(row['smallest_p'])})"
 
 
 def _name(row: dict[Any, Any]) -> str:

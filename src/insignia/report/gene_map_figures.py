@@ -37,6 +37,8 @@ _RIGHT, _TOP, _BAR, _LINE = 1.05, 0.98, 0.36, 0.16
 _GAP, _BETWEEN = 0.1, 0.3
 _DIM: Final = "#8a8a8a"
 _MEASURED, _IMPUTED, _SD = "measured", "imputed", "uncertainty"
+_LEAST_SPAN: Final = 0.25
+"""Of the scale of the uncertainty: what differs less than this over the tissue must not look as if it differed much."""
 _BELOW: Final = {_MEASURED: 0.07, _IMPUTED: 0.2, _SD: 0.0}
 """Room below a map."""
 
@@ -54,7 +56,8 @@ def gene_maps_figure(
 
     One column a section, in order of depth, in the common frame, and three rows a gene. Measured and imputed
     expression of a gene share one colour scale. Below the imputed map stands the correlation with what was measured
-    on the same spots; spots far from any known one have a ring. Known sections show what was measured alone.
+    on the same spots; spots far from any known one have a ring. Known sections show what was measured alone. The scale
+    of the uncertainty goes from the least to the most, and spans at least a quarter of the most: it seldom starts at 0.
 
     Parameters
     ----------
@@ -174,7 +177,7 @@ class _Plan:
             return  # shares the scale of the measured row
         left = self.left + len(self.columns) * (self.side + _GAP) + 0.05
         ax = sheet.axes(left, place + 0.16 * self.tall, 0.1, 0.8 * self.tall)
-        colour_bar(ax, colours, "sd" if kind == _SD else unit)
+        colour_bar(ax, colours, ("sd, not from 0" if colours.norm.vmin > 0 else "sd") if kind == _SD else unit)
 
     def _colours(self, number: int, kind: str) -> Any:
         from matplotlib import colormaps
@@ -184,7 +187,7 @@ class _Plan:
         names = ("sd",) if kind == _SD else ("measured", "imputed")
         values = [getattr(column, name) for column in self.columns for name in names]
         shown = np.concatenate([part[:, number] for part in values if part is not None] or [np.zeros(0)])
-        low, high = limits(shown, from_zero=kind == _SD)
+        low, high = limits(shown, least_span=_LEAST_SPAN if kind == _SD else 0.0)
         return ScalarMappable(Normalize(low, high), colormaps[UNCERTAINTY if kind == _SD else EXPRESSION])
 
     def _map(self, ax: "Axes", column: SectionMaps, number: int, kind: str, colours: Any) -> None:

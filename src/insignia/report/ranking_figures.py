@@ -1,6 +1,7 @@
 """Figure of perturbations ranked by the signature that they move."""
 
 from collections.abc import Sequence
+from itertools import cycle
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
 __all__ = ["ranking_figure"]
 
 _LEARNED, _UNSEEN, _BASELINE = style.INK, "#0072B2", "#a6a6a6"
+_MARKS: Final = ("|", "x", "+", "^", "v", "D", "1", "2")
+"""One a baseline, none of which is taken for a prediction or a measurement."""
 _NAME_LETTERS: Final = 30
+_LEGEND_COLUMNS: Final = 4
 
 
 def ranking_figure(
@@ -32,7 +36,8 @@ def ranking_figure(
     """Draw the predicted change of a signature for the first perturbations of a ranking.
 
     Squares are predictions, blue where the model never saw the perturbation, with the interval where there is one, else
-    the disagreement of the fits; rings are measured changes; grey ticks are what the baselines predict.
+    the disagreement of the fits; rings are measured changes; what the baselines predict is grey, each with a mark of
+    its own.
 
     Parameters
     ----------
@@ -55,7 +60,7 @@ def ranking_figure(
     rows = ranking.table[ranking.table["context"] == where].head(top)
     if top < 1 or not len(rows):
         raise InputError(f"There is nothing to draw of context {where!r}; the ranking has {', '.join(contexts)}.")
-    ax = style.canvas(ax, figure, width=7.0, height=1.9 + 0.32 * len(rows))
+    ax = style.canvas(ax, figure, width=7.0, height=1.9 + 0.32 * len(rows) + 0.06 * len(ranking.baselines))
     ax.axvline(0, color=style.MUTED, linewidth=0.9)
     for place, row in enumerate(rows.to_dict("records")):
         _draw_row(ax, place, row, ranking.baselines)
@@ -72,10 +77,14 @@ def _draw_row(ax: "Axes", place: int, row: dict[Any, Any], baselines: Sequence[s
     colour = _LEARNED if row["learned"] else _UNSEEN
     if np.isfinite(low):
         ax.plot([low, high], [place, place], color=colour, linewidth=1.4, solid_capstyle="butt", alpha=0.7)
-    for name in baselines:
-        ax.plot(row[name], place, "|", color=_BASELINE, markersize=10, markeredgewidth=2, zorder=1)
+    for name, mark in zip(baselines, cycle(_MARKS), strict=False):
+        ax.plot(row[name], place, mark, color=_BASELINE, zorder=1, **_size(mark))
     ax.plot(change, place, "s", color=colour, markersize=5.5)
     ax.plot(row["measured"], place, "o", markersize=8, markerfacecolor="none", markeredgecolor="#D55E00", zorder=3)
+
+
+def _size(mark: str) -> dict[str, float]:
+    return {"markersize": 10 if mark == "|" else 7, "markeredgewidth": 2}
 
 
 def _label(ax: "Axes", ranking: "SignatureRanking", rows: pd.DataFrame, where: str, *, several: bool) -> None:
@@ -89,7 +98,9 @@ def _label(ax: "Axes", ranking: "SignatureRanking", rows: pd.DataFrame, where: s
     ax.set_ylim(len(rows) - 0.5, -0.5)
     ax.grid(axis="x", color="#e3e3e3", linewidth=0.6)
     ax.set_axisbelow(True)
-    ax.set_xlabel(f"Change of {style.plain(ranking.signature)}, mean log expression", fontsize=style.TEXT)
+    held = ", less that of control genes" if ranking.n_controls else ""
+    said = style.wrapped(f"Change of {ranking.signature}, mean log expression{held}", 80)
+    ax.set_xlabel(said, fontsize=style.TEXT)
     way = "towards" if ranking.direction == "towards" else "away from"
     total = int((ranking.table["context"] == where).sum())
     title = f"{len(rows)} of {total} perturbations, most {way} {ranking.signature} first"
@@ -107,14 +118,18 @@ def _label(ax: "Axes", ranking: "SignatureRanking", rows: pd.DataFrame, where: s
         handles.append(
             Line2D([], [], marker="o", markerfacecolor="none", color="#D55E00", linestyle="", label="measured")
         )
-    if ranking.baselines:
-        handles.append(Line2D([], [], marker="|", color=_BASELINE, linestyle="", markeredgewidth=2, label="baselines"))
+    handles += [
+        Line2D(
+            [], [], marker=mark, color=_BASELINE, linestyle="", label=style.wrapped(name, 24, lines=1), **_size(mark)
+        )
+        for name, mark in zip(ranking.baselines, cycle(_MARKS), strict=False)
+    ]
     ax.legend(
         handles=handles,
         loc="upper left",
         bbox_to_anchor=(0, 0),
-        borderaxespad=5.0,
-        ncols=4,
+        borderaxespad=5.0 + 1.6 * said.count("\n"),
+        ncols=_LEGEND_COLUMNS,
         frameon=False,
         fontsize=style.SMALL,
         handletextpad=0.2,

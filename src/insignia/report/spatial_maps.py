@@ -156,14 +156,14 @@ def shortened(name: object, letters: int) -> str:
     return style.plain(text)
 
 
-def limits(values: np.ndarray, *, from_zero: bool = False) -> tuple[float, float]:
-    """Find ends of a colour scale that a few outliers do not stretch."""
+def limits(values: np.ndarray, *, least_span: float = 0.0) -> tuple[float, float]:
+    """Find ends of a colour scale that a few outliers do not stretch; it spans this share of its upper end at least."""
     finite = values[np.isfinite(values)]
     if not finite.size:
         return 0.0, 1.0
     low, high = np.percentile(finite, [2, 98])
-    low = 0.0 if from_zero else float(low)
-    return low, float(high) if high > low else low + max(abs(low), 1.0) * 1e-3
+    low, high = float(min(low, high - least_span * abs(high))), float(high)
+    return low, high if high > low else low + max(abs(low), 1.0) * 1e-3
 
 
 def draw_spots(

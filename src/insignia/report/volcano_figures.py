@@ -1,5 +1,6 @@
 """Volcano plot of a screen: how large each difference is against how sure."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -23,6 +24,7 @@ _EFFECTS: Final = {
     "cliffs_delta": "Cliff's delta",
 }
 _REST: Final = "#b9b9b9"
+_RING: Final = "#D55E00"
 _NAME_LETTERS: Final = 32
 _MOST_GROUPS: Final = 6
 
@@ -34,6 +36,7 @@ def volcano_figure(
     group: str | None = None,
     stratum: str | None = None,
     n_labels: int = 12,
+    highlight: Iterable[str] = (),
     title: str | None = None,
     ax: "Axes | None" = None,
     figure: "Figure | None" = None,
@@ -54,6 +57,8 @@ def volcano_figure(
         Draw the rows of one group or stratum only.
     n_labels
         How many points to name at most.
+    highlight
+        Signatures, or genes, to ring and to name among the leading ones, called or not.
     title
         `None` says how many signatures are compared with what.
     ax, figure
@@ -62,9 +67,10 @@ def volcano_figure(
     Raises
     ------
     InputError
-        There is nothing to draw, or `effect`, `group` or `stratum` is not in the table.
+        There is nothing to draw, or `effect`, `group`, `stratum` or something to highlight is not in the table.
     """
     rows, n_untested = _rows(comparison, effect, group, stratum)
+    rows = rows.assign(ringed=rows["signature"].isin(_there(comparison, highlight)))
     own = ax is None
     ax = style.canvas(ax, figure, width=6.6, height=4.9)
     figure = style.figure_of(ax)
@@ -105,10 +111,21 @@ def _rows(
     return rows.iloc[order].reset_index(drop=True), int((~known).sum())
 
 
+def _there(comparison: "ScreenComparison", highlight: Iterable[str]) -> list[str]:
+    """Give what to highlight, refusing what was not compared."""
+    wanted = [highlight] if isinstance(highlight, str) else list(highlight)
+    if absent := sorted(set(wanted) - set(comparison.table["signature"])):
+        raise InputError(f"{', '.join(absent[:5])} cannot be highlighted: not in the comparison.")
+    return wanted
+
+
 def _draw(ax: "Axes", rows: pd.DataFrame, alpha: float) -> list[tuple[str, str, str]]:
     """Draw the points; return name, colour and marker of each group with a called one."""
     n = len(rows)
     size = 26 if n < 200 else 18 if n < 2_000 else 11
+    ringed = rows[rows["ringed"]]
+    if len(ringed):
+        ax.scatter(ringed["x"], ringed["y"], s=2 * size, facecolor="none", edgecolor=_RING, linewidth=1.1, zorder=4)
     rest = rows[~rows["called"]]
     ax.scatter(rest["x"], rest["y"], s=0.7 * size, color=_REST, linewidth=0, alpha=0.7, zorder=2, rasterized=n > 5_000)
     called = rows[rows["called"]]
@@ -153,6 +170,8 @@ def _frame(ax: "Axes", rows: pd.DataFrame, comparison: "ScreenComparison", effec
 def _title(ax: "Axes", rows: pd.DataFrame, alpha: float, n_untested: int, title: str) -> None:
     called = int(rows["called"].sum())
     said = f"{called:,} of {style.count(len(rows), 'comparison')} at q ≤ {alpha:g}, donors as units"
+    if rows["ringed"].any():
+        said += f"; {int(rows['ringed'].sum()):,} ringed"
     if n_untested:
         said += f"; {n_untested:,} not testable"
     # small axes break their lines earlier
@@ -188,7 +207,7 @@ def _legend(ax: "Axes", entries: list[tuple[str, str, str]], *, beside: bool) ->
 
 
 def _name(ax: "Axes", rows: pd.DataFrame, n_labels: int) -> None:
-    leading = rows[rows["called"]].head(max(0, n_labels))
+    leading = rows[rows["called"] | rows["ringed"]].head(max(0, n_labels))
     if not len(leading):
         return
     strata = rows["stratum"].nunique() > 1

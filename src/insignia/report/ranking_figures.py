@@ -83,7 +83,7 @@ def _draw_row(ax: "Axes", place: int, row: dict[Any, Any], baselines: Sequence[s
     ax.plot(row["measured"], place, "o", markersize=8, markerfacecolor="none", markeredgecolor="#D55E00", zorder=3)
 
 
-def _size(mark: str) -> dict[str, float]:
+def _size(mark: str) -> dict[str, Any]:
     return {"markersize": 10 if mark == "|" else 7, "markeredgewidth": 2}
 
 

@@ -9,6 +9,8 @@ import pytest
 
 from insignia.core import keys
 from insignia.data import read, write_h5ad
+from insignia.genes import read_gmt
+from insignia.perturb import load_priors
 
 SMALL = ("--genes", 60, "--perturbations", 10, "--doubles", 12, "--cells", 20, "--controls", 80)
 QUICK = ("epochs=1", "steps_per_epoch=4", "n_latent=8", "width=32", "n_folds=2")
@@ -52,6 +54,12 @@ def model(result, made):
             made / "priors", *options("--option", QUICK),
         )  # fmt: skip
     return made / "model"
+
+
+def test_the_gene_sets_of_a_simulated_screen_stand_in_a_file_that_rank_and_check_read(made):
+    sets = {name: found.genes for name, found in read_gmt(made / "priors" / "gene_sets.gmt").items()}
+    assert len(sets) == 6
+    assert sets == dict(load_priors(made / "priors").gene_sets)
 
 
 def test_a_screen_is_checked_and_written_so_that_it_needs_no_options(result, insignia, made, tmp_path):

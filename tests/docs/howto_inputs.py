@@ -15,12 +15,8 @@ from torch import nn
 
 from insignia import models
 from insignia.data import (
-    SerialOptions,
-    hide_counts,
     simulate_cohort,
     simulate_screen,
-    simulate_sections,
-    write_stack,
 )
 
 __all__ = ["PAGES"]
@@ -37,28 +33,6 @@ SCREEN = {
 
 def _studies(**changes):
     return simulate_cohort(**SIZES | changes, rng=0).studies
-
-
-def geo(folder):
-    """Three studies as GEO gives them: counts under odd names, logs of Ensembl ids, and scaled values over counts."""
-    studies = _studies()
-    (folder / "geo").mkdir()
-    theirs = {"donor": "Patient", "sample": "gsm", "tissue": "organ", "disease": "Diagnosis", "cell_type": "cell label"}
-    for number, name in ((0, "GSE1"), (1, "GSE2"), (3, "GSE3")):
-        study = studies[number]
-        study.obs = study.obs[list(theirs)].rename(columns=theirs)
-        study.obs["Diagnosis"] = study.obs["Diagnosis"].astype(str).replace("normal", "healthy control")
-        counts = sparse.csr_matrix(study.X, dtype=np.float32)
-        logs = sparse.csr_matrix(np.log1p(counts.multiply(1e4 / counts.sum(1)))).astype(np.float32)
-        if name == "GSE2":
-            study.X = logs
-            study.var["gene_name"] = study.var_names
-            study.var_names = [_ensembl(gene) for gene in study.var_names]
-        elif name == "GSE3":
-            study.layers["counts"] = counts
-            dense = logs.toarray()
-            study.X = (dense - dense.mean(0)) / np.maximum(dense.std(0), 1e-3)
-        study.write_h5ad(folder / "geo" / f"{name}.h5ad")
 
 
 def checkpoint(folder):
@@ -109,31 +83,19 @@ def norman(folder):
     _write_screen(simulate_screen(**SCREEN, rng=0), folder, "norman.h5ad")
 
 
-def ranking(folder):
-    """A screen of many single perturbations, gene sets of the perturbed genes, and the programs that it was made of."""
-    made = simulate_screen(**SCREEN | {"n_perturbations": 60, "n_doubles": 8}, rng=0)
-    _write_screen(made, folder, "screen.h5ad")
-    _write_sets(made.priors.gene_sets, folder / "programs.gmt")
-
-
-def tissue_signatures(folder):
-    """Three sections of which one is measured, and the genes that one of the tissues raises most."""
-    made = simulate_sections(SerialOptions(n_sections=3), rng=0)
-    write_stack(hide_counts(made.stack, known=["s1"]), folder / "stack")
-    write_stack(made.stack, folder / "truth")
-    raised = made.truth.genes["tumour"].nlargest(10)
-    _write_sets({"tumour": raised.index}, folder / "programs.gmt")
+def nothing(folder):
+    """The page makes what it needs."""
 
 
 PAGES = {
     "census": census,
     "checkpoint": checkpoint,
-    "geo": geo,
+    "geo": nothing,
     "her2st": her2st,
     "norman": norman,
-    "ranking": ranking,
+    "ranking": nothing,
     "slurm": slurm,
-    "tissue_signatures": tissue_signatures,
+    "tissue_signatures": nothing,
 }
 
 

@@ -218,7 +218,7 @@ def simulate(
         typer.Option("--option", help="NAME=VALUE of the simulator, e.g. interaction=0, n_contexts=2; repeat."),
     ] = None,
     priors: Annotated[
-        Path | None, typer.Option(help="Folder to write: embeddings, a network and gene sets that tell the truth.")
+        Path | None, typer.Option(help="Folder to write: embeddings, a network and gene_sets.gmt that tell the truth.")
     ] = None,
     seed: shared.Seed = 0,
     as_json: JsonFlag = False,
@@ -226,6 +226,7 @@ def simulate(
     """Simulate a screen with known programs, effects and interactions."""
     from insignia import perturb
     from insignia.data import simulate_screen, write_screen
+    from insignia.genes import Signature, write_gmt
 
     sizes: dict[str, Any] = {
         "n_genes": genes,
@@ -239,6 +240,8 @@ def simulate(
     facts = {"output": str(output), "cells": len(made.data), "conditions": len(made.data.conditions) - 1}
     if priors is not None:
         perturb.save_priors(made.priors, priors)
+        sets = made.priors.gene_sets.items()
+        write_gmt({name: Signature.from_genes(genes, name) for name, genes in sets}, priors / "gene_sets.gmt")
         facts["priors"] = str(priors)
     emit(facts, as_json=as_json)
 

@@ -100,7 +100,9 @@ def _write(output: Path, disease: Disease, tissue: Tissue, screen: Screen) -> di
     write_h5ad(tissue.imputed, paths["imputed"])
     figures = {
         "genes_figure": volcano_figure(
-            disease.ranking.comparison("genes"), title=f"Genes of monocytes, {DISEASE} against healthy donors"
+            disease.ranking.comparison("genes"),
+            highlight=disease.found.genes,
+            title=f"Genes of monocytes, {DISEASE} against healthy donors",
         ),
         "diseases_figure": forest_figure(disease.confirmed),
         "tissue_figure": gene_maps_figure(tissue.imputed, [disease.found.name], measured=tissue.measured),

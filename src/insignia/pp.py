@@ -9,7 +9,7 @@ from anndata import AnnData
 from insignia.data import Expression, InputSpace, pseudobulk
 from insignia.data import standardise_obs as standard_table
 from insignia.genes import GeneMatch
-from insignia.models import Encoder, align, as_encoder
+from insignia.models import Encoder, align, as_encoder, check_logs
 
 __all__ = ["CheckReport", "check", "pseudobulk", "standardise_obs"]
 
@@ -62,6 +62,7 @@ def check(
         adata, layer=layer, input_space=input_space, gene_symbols=gene_symbols, gene_ids=gene_ids
     )
     encoder.check_space(expression.space)
+    check_logs(expression, encoder.name)
     alignment = align(expression, encoder, min_overlap=min_overlap)
     return CheckReport(
         expression.n_cells, len(expression.genes), expression.space, expression.genes.organism, alignment.match

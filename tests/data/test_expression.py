@@ -10,6 +10,7 @@ from scipy import sparse
 
 from insignia.core.errors import DuplicateNames, InputError, InputSpaceError, MissingMetadata
 from insignia.data import Expression, read, simulate_planted
+from insignia.genes import GeneAlignment, GeneVocabulary
 
 
 @pytest.fixture(scope="module")
@@ -226,6 +227,20 @@ def test_repeated_names_are_refused(adata):
     adata.obs_names = ["cell"] * adata.n_obs
     with pytest.raises(DuplicateNames, match=r"obs_names must be unique.*obs_names_make_unique"):
         Expression.from_adata(adata)
+
+
+@pytest.mark.filterwarnings("ignore:.*names are not unique")
+def test_the_way_out_of_repeated_genes_sums_them():
+    model = GeneVocabulary.from_names(["CD79A", "LYZ"])
+    cells = AnnData(np.array([[1, 2, 4]], dtype=np.float32), var=pd.DataFrame(index=["CD79A", "CD79A", "LYZ"]))
+    with pytest.raises(DuplicateNames, match=r"var\['symbol'\] = adata.var_names.*make_unique.*gene_symbols='symbol'"):
+        Expression.from_adata(cells)
+    cells.var["symbol"] = cells.var_names
+    cells.var_names_make_unique()
+    for given, expected in (("symbol", [[3, 4]]), (None, [[1, 4]])):
+        expression = Expression.from_adata(cells, gene_symbols=given)
+        aligned = expression.block(0, 1).aligned(GeneAlignment(expression.genes, model))
+        np.testing.assert_array_equal(aligned.matrix.toarray(), expected)
 
 
 def test_nothing_to_read_is_refused(adata):

@@ -102,3 +102,12 @@ def test_unknown_space_and_text_are_refused(counts):
         check_space(counts, "tpm")
     with pytest.raises(InputSpaceError, match="must hold numbers and holds object"):
         detect_space(np.array([["a", "b"]], dtype=object))
+
+
+def test_counts_that_are_declared_logs_are_refused(counts):
+    high = np.vstack([counts, np.full(counts.shape[1], 10)]).astype(np.float32)
+    with pytest.raises(
+        InputSpaceError, match=r"up to 1\d,? and is taken as log1p: these look like counts\. Pass input_"
+    ):
+        check_space(high, "log1p")
+    check_space(np.vstack([log1p(high, 1e5), [np.log1p(1e5)] + [0] * 19]), "log1p")

@@ -12,7 +12,7 @@ from insignia.attribution.options import AttributeOptions
 from insignia.attribution.runner import Runner
 from insignia.core import keys
 from insignia.data import Expression, InputSpace
-from insignia.models import Encoder, Precision, as_encoder
+from insignia.models import Encoder, Precision, as_encoder, check_logs
 
 __all__ = ["attribute"]
 
@@ -140,6 +140,7 @@ def attribute(
         organism=organism,
     )
     runner = Runner(as_encoder(model), expression, options)
+    check_logs(expression, runner.encoder.name)
     blocks = list(runner.blocks(show_progress=show_progress))
     adata = adata.to_memory(copy=True) if copy else adata
     adata.layers[key_added] = vstack([block.attribution for block in blocks], format="csr")

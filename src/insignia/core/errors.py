@@ -27,6 +27,7 @@ The family tree::
     ├── CompletenessWarning                attributions do not add up to the change of the score
     ├── CoverageWarning                    few of the genes asked for are there
     ├── DeprecatedName (FutureWarning)     a name that goes away in a version to come
+    ├── InputSpaceWarning                  counts were scaled to another total than a model reads
     ├── LeftOutWarning                     something that was not asked for by name could not be done
     └── RegistrationWarning                a section could not be brought to its neighbours
 """
@@ -47,6 +48,7 @@ __all__ = [
     "GeneMatchError",
     "InputError",
     "InputSpaceError",
+    "InputSpaceWarning",
     "InsigniaError",
     "InsigniaWarning",
     "LeftOutWarning",
@@ -176,6 +178,10 @@ class CoverageWarning(InsigniaWarning):
 
 class DeprecatedName(InsigniaWarning, FutureWarning):
     """A name that goes away in a version to come."""
+
+
+class InputSpaceWarning(InsigniaWarning):
+    """Counts were scaled to another total than a model reads, before the logarithm."""
 
 
 class LeftOutWarning(InsigniaWarning):

@@ -12,12 +12,19 @@ from scipy import sparse
 
 from insignia.core.errors import DuplicateNames, InputError, InputSpaceError
 from insignia.data.input_space import InputSpace, Names, check_space, detect_space
+from insignia.data.log_scale import log_scale, was_logged_twice
 from insignia.data.matrix_rows import MatrixRows
 from insignia.genes import GeneAlignment, GeneVocabulary
 
 __all__ = ["Cells", "Expression"]
 
 _SAMPLE_ROWS: Final = 1024
+_SCALE_ROWS: Final = 512
+_SUM_GENES: Final = (
+    "use Ensembl ids as var_names; or keep the symbols, adata.var['symbol'] = adata.var_names, then "
+    "adata.var_names_make_unique(), and pass gene_symbols='symbol', which sums the columns of a gene (without it, only "
+    "the first of them counts)"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,9 +117,7 @@ class Expression:
         """
         _refuse_empty(adata)
         _refuse_duplicates(adata.obs_names, "obs_names", "adata.obs_names_make_unique()")
-        _refuse_duplicates(
-            adata.var_names, "var_names", "use Ensembl ids as var_names, or sum the columns of equal genes"
-        )
+        _refuse_duplicates(adata.var_names, "var_names", _SUM_GENES)
         genes = GeneVocabulary.from_var(adata.var, gene_symbols=gene_symbols, gene_ids=gene_ids, organism=organism)
         rows = MatrixRows.from_adata(adata, layer)
         what = "adata.X" if layer is None else f"layer {layer!r}"
@@ -167,6 +172,22 @@ class Expression:
         """Tell which genes are expressed in any of `n_cells` cells, spread evenly: (genes,) bool."""
         _, values = self._rows.sample(n_cells)
         return np.asarray((sparse.csr_matrix(values) != 0).sum(axis=0)).ravel() > 0
+
+    def log_scale(self) -> float:
+        """Total to which the counts under log1p were scaled, from cells spread evenly; NaN where their totals vary.
+
+        Raises
+        ------
+        InputSpaceError
+            The logarithm was taken twice.
+        """
+        _, values = self._rows.sample(_SCALE_ROWS)
+        if was_logged_twice(values):
+            raise InputSpaceError(
+                f"{self.what} holds logarithms taken twice: cells have equal totals once two are undone. Pass a layer "
+                "with counts, or undo one: adata.X = np.expm1(adata.X)."
+            )
+        return log_scale(values)
 
     def take(self, positions: np.ndarray) -> "Expression":
         """Narrow to the cells at some positions, in their order, which are read when asked for; see `rows`."""

@@ -20,6 +20,8 @@ LOG1P_MAX: Final = float(np.log1p(1e4))
 
 _TOLERANCE = 1e-3
 _CULPRITS = 3
+_WHOLE_FLOAT32: Final = 2.0**24
+"""From here on float32 holds whole numbers only, whatever is meant."""
 
 
 def detect_space(matrix: Any, *, what: str = "the matrix", names: Names | None = None) -> InputSpace:
@@ -68,7 +70,8 @@ def check_space(
         What the matrix is said to hold.
     declared
         The caller said so, and it was not detected. Declared log1p may exceed log1p(10,000), as logs of counts
-        scaled to another total do: expm1 of them is still proportional to the counts.
+        scaled to another total do: expm1 of them is still proportional to the counts. Whole numbers above it are
+        refused as counts.
     what, names
         See `detect_space`.
 
@@ -86,8 +89,8 @@ def check_space(
             f"{what} holds non-integers (max {values.max():.4g}) but is taken as counts: already log-normalised? "
             "Pass a layer that holds counts, or input_space='log1p' if it is natural log1p of scaled counts."
         )
-    if space == "log1p" and not declared:
-        _refuse_large(values, what)
+    if space == "log1p":
+        (_refuse_counts if declared else _refuse_large)(values, what)
 
 
 def _values(matrix: Any) -> np.ndarray:
@@ -115,6 +118,15 @@ def _refuse_unusable(matrix: Any, values: np.ndarray, what: str, names: Names | 
         raise InputSpaceError(
             f"{what} holds negative values (min {low:.4g}, e.g. {_culprits(matrix, values >= 0, names)}): "
             "scaled or centred? Counts or log1p of counts per 10,000 are needed."
+        )
+
+
+def _refuse_counts(values: np.ndarray, what: str) -> None:
+    high = float(values.max()) if values.size else 0.0
+    if LOG1P_MAX + _TOLERANCE < high < _WHOLE_FLOAT32 and _is_whole(values):
+        raise InputSpaceError(
+            f"{what} holds whole numbers only, up to {high:,.0f}, and is taken as log1p: these look like counts. "
+            "Pass input_space='counts', or leave it out and it is found."
         )
 
 

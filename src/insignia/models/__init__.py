@@ -4,6 +4,7 @@ from insignia.models import fakes
 from insignia.models.contract import AffineLayer, Encoder, Inputs, Precision, StraightPath
 from insignia.models.gene_transform import GeneTransform
 from insignia.models.geneformer import load_geneformer
+from insignia.models.log_check import check_logs
 from insignia.models.mlp import MLPEncoder
 from insignia.models.pca import fit_pca
 from insignia.models.registry import Family, align, as_encoder, families, load
@@ -30,6 +31,7 @@ __all__ = [
     "TrainOptions",
     "align",
     "as_encoder",
+    "check_logs",
     "convert_scvi",
     "fakes",
     "families",

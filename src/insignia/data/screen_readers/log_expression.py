@@ -13,8 +13,6 @@ __all__ = ["gene_names", "log_scaled", "read_log_expression", "screen_scale", "s
 
 _BLOCK_VALUES: Final = 1 << 20
 _SCALE: Final = 1e4
-_CONSTANT: Final = 0.01
-_SAMPLE: Final = 512
 
 Totals = Callable[[slice, csr_matrix], np.ndarray]
 
@@ -71,18 +69,10 @@ def screen_scale(
         found = np.concatenate([totals(here, block)[controls[here]] for here, block in _blocks(expression)])
         return float(np.median(found[found > 0])) if (found > 0).any() else _SCALE
     if scale is None:
-        return _scale_of_logs(expression) if expression.space == "log1p" else _SCALE
+        return expression.log_scale() if expression.space == "log1p" else _SCALE
     if not (isinstance(scale, int | float) and np.isfinite(scale) and scale > 0):
         raise InputError(f"scale is a positive number or 'median', found {scale!r}.")
     return float(scale)
-
-
-def _scale_of_logs(expression: Expression) -> float:
-    sample = expression.sample(_SAMPLE)
-    found = np.asarray(sample.block(0, sample.n_cells).matrix.astype(np.float64).expm1().sum(axis=1)).ravel()
-    found = found[found > 0]
-    middle = float(np.median(found)) if len(found) else float("nan")
-    return middle if len(found) and np.ptp(found) < _CONSTANT * middle else float("nan")
 
 
 def select_genes(

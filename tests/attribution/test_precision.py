@@ -145,7 +145,17 @@ def test_the_command_line_tells_it(tmp_path, cells):
     cells.write_h5ad(source)
 
     def run(*words):
-        command = ["attribute", str(source), "-m", str(folder), "-o", str(tmp_path / "out.h5ad"), "--json", *words]
+        command = [
+            "attribute",
+            str(source),
+            "-m",
+            str(folder),
+            "-o",
+            str(tmp_path / "out.h5ad"),
+            "--overwrite",
+            "--json",
+            *words,
+        ]
         result = CliRunner().invoke(app, command, catch_exceptions=False)
         assert result.exit_code == 0
         return json.loads(result.stdout.splitlines()[-1])

@@ -221,5 +221,5 @@ def test_perturbations_are_ranked_by_a_signature(result, insignia, made, model, 
     assert "is predicted to move cells most towards custom" in out
     code, _, err = insignia("perturb", "rank", model, "MS1", "-o", tmp_path / "none.csv")
     assert code == 2
-    assert "below min_coverage" in err
+    assert "below --min-coverage 50%" in err
     assert not (tmp_path / "none.csv").exists()

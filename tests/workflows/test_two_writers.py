@@ -60,7 +60,7 @@ def place(tmp_path):
 
 
 def test_two_attributions_to_one_file(place):
-    words = ("attribute", "cells.h5ad", "-m", "model", "-o", "out.h5ad")
+    words = ("attribute", "cells.h5ad", "-m", "model", "--overwrite", "-o", "out.h5ad")
     assert at_once(place, words, words) == [0, 0]
     assert at_once(place, (*words[:-1], "one.h5ad")) == [0]
     made, alone = (anndata.read_h5ad(place / name) for name in ("out.h5ad", "one.h5ad"))

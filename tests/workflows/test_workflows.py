@@ -69,6 +69,16 @@ def test_a_file_is_not_attributed_onto_itself(model, tmp_path):
             attribute_file(tmp_path / "cells.h5ad", model, tmp_path / output)
 
 
+def test_an_attribution_that_is_there_is_kept_unless_it_is_to_be_replaced(model, tmp_path):
+    make_cells().write_h5ad(tmp_path / "cells.h5ad")
+    (tmp_path / "out.h5ad").write_text("hours of work")
+    with pytest.raises(InputError, match=r"There is something at .*out\.h5ad already.*pass overwrite=True"):
+        attribute_file(tmp_path / "cells.h5ad", "no model is loaded", tmp_path / "out.h5ad")
+    assert (tmp_path / "out.h5ad").read_text() == "hours of work"
+    attribute_file(tmp_path / "cells.h5ad", model, tmp_path / "out.h5ad", overwrite=True, show_progress=False)
+    assert keys.ATTRIBUTION in read(tmp_path / "out.h5ad").layers
+
+
 def test_raw_and_attributed_cells_make_the_same_atlas(model, tmp_path):
     cells = make_cells(20)
     raw = create_atlas(tmp_path / "raw", model)

@@ -14,12 +14,13 @@ from insignia.cli.attribution_options import (
     InterpolateOption,
     LayerOption,
     MethodOption,
+    MinOverlapOption,
     PrecisionOption,
     SignedFlag,
     StepsOption,
     TargetOption,
 )
-from insignia.cli.output import JsonFlag, emit, parse_steps
+from insignia.cli.output import JsonFlag, OverwriteFlag, emit, parse_steps
 from insignia.core.errors import InputError
 
 __all__ = ["attribute", "score"]
@@ -40,6 +41,7 @@ def attribute(
     input_space: InputSpaceOption = None,
     gene_symbols: GeneSymbolsOption = None,
     gene_ids: GeneIdsOption = None,
+    min_overlap: MinOverlapOption = 0.05,
     device: DeviceOption = "auto",
     precision: PrecisionOption = "float32",
     lean: Annotated[bool, typer.Option("--lean", help="Write attributions without expression, as parts are.")] = False,
@@ -49,6 +51,7 @@ def attribute(
     scheduler: Annotated[
         str | None, typer.Option(help="Address of a dask scheduler whose workers take the shards.")
     ] = None,
+    overwrite: OverwriteFlag = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it will cost, and write nothing.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
@@ -59,7 +62,13 @@ def attribute(
     number, n_shards, executor = _shards(shards, shard, processes, scheduler)
     settings = {
         "options": AttributeOptions(
-            method, target, signed=signed, path=path, device=device, precision=cast("Any", precision)
+            method,
+            target,
+            signed=signed,
+            path=path,
+            device=device,
+            precision=cast("Any", precision),
+            min_overlap=min_overlap,
         ),
         "layer": layer,
         "input_space": input_space,
@@ -67,6 +76,8 @@ def attribute(
         "gene_ids": gene_ids,
     }
     show = False if as_json else None
+    if overwrite and n_shards:
+        raise InputError("--overwrite replaces one file, and parts that are there are kept. Remove their folder first.")
     if dry_run:
         result = _cost(cells, model, n_shards=n_shards or 1, keep_expression=not (lean or n_shards), **settings)
     elif number:
@@ -74,7 +85,8 @@ def attribute(
     elif n_shards:
         result = _parts(cells, model, output, n_shards=n_shards, executor=executor, show_progress=show, **settings)
     else:
-        result = _file(cells, model, output, keep_expression=not lean, show_progress=show, **settings)
+        writing = {"keep_expression": not lean, "overwrite": overwrite, "show_progress": show}
+        result = _file(cells, model, output, **writing, **settings)
     emit(result, as_json=as_json)
 
 

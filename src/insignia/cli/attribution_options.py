@@ -12,6 +12,7 @@ __all__ = [
     "InterpolateOption",
     "LayerOption",
     "MethodOption",
+    "MinOverlapOption",
     "PrecisionOption",
     "SignedFlag",
     "StepsOption",
@@ -27,6 +28,9 @@ InterpolateOption = Annotated[
 ]
 LayerOption = Annotated[str | None, typer.Option(help="Layer with counts or log1p; X by default.")]
 MethodOption = Annotated[str, typer.Option(help="Attribution method.")]
+MinOverlapOption = Annotated[
+    float, typer.Option(min=0, max=1, help="Share of the model's genes that the data must measure.")
+]
 PrecisionOption = Annotated[
     str, typer.Option(help="float32; float64 to check it; bf16, faster on a GPU. Their differences are measured.")
 ]

@@ -1,5 +1,6 @@
 """The `insignia` command."""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -20,6 +21,7 @@ from insignia.cli import (
     slurm,
     spatial,
 )
+from insignia.cli.flags import flags_of, in_flags
 from insignia.cli.output import friendly_errors
 
 __all__ = ["app", "run"]
@@ -66,7 +68,11 @@ def _main(
     pass
 
 
+def _reworded(text: str) -> str:
+    return in_flags(text, flags_of(typer.main.get_command(app), sys.argv[1:]))
+
+
 def run() -> None:
     """Run the command line."""
-    with friendly_errors():
+    with friendly_errors(_reworded):
         app()

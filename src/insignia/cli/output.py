@@ -6,8 +6,10 @@ import os
 import sys
 import traceback
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
@@ -16,8 +18,11 @@ from insignia.core.errors import InputError, InsigniaError, InsigniaWarning
 
 __all__ = [
     "JsonFlag",
+    "OutputOption",
+    "OverwriteFlag",
     "emit",
     "friendly_errors",
+    "one_place",
     "pairs",
     "parse_steps",
 ]
@@ -40,6 +45,10 @@ _ADVICE: Final = {
 }
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON, and no progress.")]
+OutputOption = Annotated[Path | None, typer.Option("-o", "--output", help="The same, as other commands take it.")]
+OverwriteFlag = Annotated[
+    bool, typer.Option("--overwrite", help="Replace an output that is there; it is refused otherwise.")
+]
 
 
 def emit(result: Mapping[str, Any], *, as_json: bool, text: str = "") -> None:
@@ -53,6 +62,20 @@ def emit(result: Mapping[str, Any], *, as_json: bool, text: str = "") -> None:
         for name, value in result.items():
             for number, line in enumerate(_lines(value)):
                 print(_printable(f"{'' if number else name.replace('_', ' '):{width}}  {line}"))
+
+
+def one_place(argument: Path | None, option: Path | None) -> Path:
+    """Return the output, which is given as an argument or with ``-o``.
+
+    Raises
+    ------
+    InputError
+        It is given in neither way, or in both.
+    """
+    found = [place for place in (argument, option) if place is not None]
+    if len(found) != 1:
+        raise InputError(f"Say once where to write, with -o OUTPUT or as an argument; found {len(found)} places.")
+    return found[0]
 
 
 def pairs(texts: list[str] | None, option: str) -> dict[str, str]:
@@ -73,17 +96,21 @@ def pairs(texts: list[str] | None, option: str) -> dict[str, str]:
 
 
 @contextmanager
-def friendly_errors() -> Iterator[None]:
-    """Print our errors and warnings as plain text, and leave with the exit code of the error's family."""
+def friendly_errors(reworded: Callable[[str], str] = str) -> Iterator[None]:
+    """Print our errors and warnings as plain text, and leave with the exit code of the error's family.
+
+    `reworded` brings messages, which speak of arguments of Python, into the words of the command line.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", InsigniaWarning)
-        warnings.showwarning = _show_warning
+        warnings.showwarning = partial(_show_warning, reworded)
         try:
             yield
         except InsigniaError as error:
             _let_go(error)
-            print("\n".join(map(_readable, [f"error: {error}", *getattr(error, "__notes__", [])])), file=sys.stderr)
+            said = [f"error: {error}", *getattr(error, "__notes__", [])]
+            print("\n".join(_readable(reworded(line)) for line in said), file=sys.stderr)
             raise SystemExit(error.exit_code) from None
         except KeyboardInterrupt:
             print("interrupted; nothing was written half", file=sys.stderr)
@@ -153,8 +180,8 @@ def _printable(text: str) -> str:
     return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text)
 
 
-def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    print(_readable(f"warning: {message}"), file=sys.stderr)
+def _show_warning(reworded: Callable[[str], str], message: Warning | str, *_: Any, **__: Any) -> None:
+    print(_readable(reworded(f"warning: {message}")), file=sys.stderr)
 
 
 def _lines(value: Any) -> list[str]:

@@ -7,7 +7,7 @@ import typer
 
 from insignia.cli import perturb_options as shared
 from insignia.cli.attribution_options import LayerOption
-from insignia.cli.output import JsonFlag, emit
+from insignia.cli.output import JsonFlag, OutputOption, emit, one_place
 from insignia.cli.perturb_bench import bench
 from insignia.cli.perturb_cell_eval import cell_eval
 from insignia.cli.perturb_effects import attribute, effects
@@ -207,7 +207,8 @@ app.command("bench")(bench)
 
 @app.command("simulate")
 def simulate(
-    output: Annotated[Path, typer.Argument(help="h5ad of the screen to write.")],
+    output: Annotated[Path | None, typer.Argument(help="h5ad of the screen to write.")] = None,
+    output_option: OutputOption = None,
     genes: Annotated[int, typer.Option(help="Measured genes.")] = 256,
     perturbations: Annotated[int, typer.Option(help="Perturbed genes.")] = 40,
     doubles: Annotated[int, typer.Option(help="Pairs of them.")] = 60,
@@ -228,6 +229,7 @@ def simulate(
     from insignia.data import simulate_screen, write_screen
     from insignia.genes import Signature, write_gmt
 
+    place = one_place(output, output_option)
     sizes: dict[str, Any] = {
         "n_genes": genes,
         "n_perturbations": perturbations,
@@ -236,8 +238,8 @@ def simulate(
         "n_controls": controls,
     }
     made = simulate_screen(rng=seed, **(sizes | shared.parse_options(option)))
-    write_screen(made.data, output)
-    facts = {"output": str(output), "cells": len(made.data), "conditions": len(made.data.conditions) - 1}
+    write_screen(made.data, place)
+    facts = {"output": str(place), "cells": len(made.data), "conditions": len(made.data.conditions) - 1}
     if priors is not None:
         perturb.save_priors(made.priors, priors)
         sets = made.priors.gene_sets.items()

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from insignia.core.errors import SignatureError
+from insignia.core.errors import SignatureError, UnknownName
 from insignia.genes import Signature, bundled, load_signature, read_gmt, signature
 
 __all__ = ["parse_signature"]
@@ -38,4 +38,10 @@ def parse_signature(text: str) -> Signature:
     genes = [gene for gene in text.replace(";", ",").split(",") if gene.strip()]
     if len(genes) > 1 and text.lower() not in {known.lower() for known in bundled()}:
         return Signature.from_genes([gene.strip() for gene in genes], name="custom")
-    return signature(text)
+    try:
+        return signature(text)
+    except UnknownName as error:
+        known = str(error).partition(" Genes are given")[0]
+        raise UnknownName(
+            f"{known} Genes are given as IL1B,S100A8,..., and sets of a GMT file as FILE.gmt:SET."
+        ) from None

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from insignia.cli.output import JsonFlag, emit
+from insignia.cli.output import JsonFlag, OutputOption, emit, one_place
 from insignia.cli.signatures import parse_signature
 from insignia.core.errors import InputError
 
@@ -192,7 +192,8 @@ def evaluate(
 
 @app.command("simulate")
 def simulate(
-    output: Annotated[Path, typer.Argument(help="Folder of the stack to write.")],
+    output: Annotated[Path | None, typer.Argument(help="Folder of the stack to write.")] = None,
+    output_option: OutputOption = None,
     sections: Annotated[int, typer.Option(help="Number of sections.")] = 5,
     known: Annotated[
         list[str] | None, typer.Option(help="Section that keeps its counts; repeat for more. All by default.")
@@ -203,10 +204,11 @@ def simulate(
     """Simulate serial sections with images, counts and known truth."""
     from insignia.data import SerialOptions, hide_counts, simulate_sections, write_stack
 
+    place = one_place(output, output_option)
     stack = simulate_sections(SerialOptions(n_sections=sections), rng=seed).stack
-    write_stack(hide_counts(stack, known) if known else stack, output)
+    write_stack(hide_counts(stack, known) if known else stack, place)
     emit(
-        {"output": str(output), "sections": list(stack.names), "spots": sum(s.spots.n_obs for s in stack)},
+        {"output": str(place), "sections": list(stack.names), "spots": sum(s.spots.n_obs for s in stack)},
         as_json=as_json,
     )
 

@@ -90,8 +90,8 @@ def resolved(path: str | Path) -> Path:
     return Path(os.path.realpath(path))
 
 
-def refuse_occupied(path: str | Path) -> None:
-    """Refuse a place for a new file or folder where something is.
+def refuse_occupied(path: str | Path, *, remedy: str = "Remove it or choose another place") -> None:
+    """Refuse a place for a new file or folder where something is; `remedy` says what can be done.
 
     Raises
     ------
@@ -100,7 +100,7 @@ def refuse_occupied(path: str | Path) -> None:
     """
     path = Path(path)
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise InputError(f"There is something at {path} already. Remove it or choose another place.")
+        raise InputError(f"There is something at {path} already. {remedy}.")
 
 
 def sync_folder(path: Path) -> None:

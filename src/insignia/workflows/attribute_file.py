@@ -7,9 +7,9 @@ from anndata import AnnData
 
 from insignia.attribution import AttributeOptions, Runner, write_part
 from insignia.core.errors import InputError
-from insignia.core.files import resolved
+from insignia.core.files import refuse_occupied, resolved
 from insignia.data import Expression, InputSpace, read, write_h5ad
-from insignia.models import Encoder, as_encoder
+from insignia.models import Encoder, as_encoder, check_logs
 
 __all__ = ["attribute_file"]
 
@@ -25,6 +25,7 @@ def attribute_file(
     gene_symbols: str | None = None,
     gene_ids: str | None = None,
     keep_expression: bool = True,
+    overwrite: bool = False,
     show_progress: bool | None = None,
 ) -> AnnData:
     """Attribute the cells of a file and write them as h5ad, whole or not at all.
@@ -43,6 +44,8 @@ def attribute_file(
         As for `insignia.tl.attribute`.
     keep_expression
         Keep all that the source holds; otherwise write a lean part, which is all that an atlas needs.
+    overwrite
+        Replace what is at `output`, once the new file is whole.
     show_progress
         `None` shows a bar when standard error is a terminal.
 
@@ -55,11 +58,13 @@ def attribute_file(
     FileFormatError
         The source cannot be read.
     InputError
-        The output is the source; or as `insignia.tl.attribute`.
+        The output is the source, or is there already; or as `insignia.tl.attribute`.
     """
     source, output = Path(source), Path(output)
     if output.suffix != ".h5ad" or resolved(output) == resolved(source):
         raise InputError(f"The output must be another file than the input, and end in .h5ad; found {output}.")
+    if not overwrite:
+        refuse_occupied(output, remedy="Choose another place, or pass overwrite=True to replace it")
     encoder = as_encoder(model)
     is_h5ad = source.suffix == ".h5ad"
     adata = read(source, backed=is_h5ad)
@@ -67,6 +72,7 @@ def attribute_file(
         adata, layer=layer, input_space=input_space, gene_symbols=gene_symbols, gene_ids=gene_ids
     )
     runner = Runner(encoder, expression, options or AttributeOptions())
+    check_logs(expression, encoder.name)
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".insignia-", dir=output.parent) as folder:
         template = source if is_h5ad else Path(folder) / "source.h5ad"

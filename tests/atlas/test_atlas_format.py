@@ -142,6 +142,8 @@ def test_another_major_version_is_refused(atlas):
 
 
 def test_no_atlas(tmp_path):
+    with pytest.raises(AtlasError, match=r"There is nothing at .*atlass\. Check the path"):
+        Atlas.open(tmp_path / "atlass")
     with pytest.raises(AtlasError, match=r"not an atlas: it has no atlas.json"):
         Atlas.open(tmp_path)
 

@@ -125,6 +125,8 @@ def test_what_is_absent_is_named_with_the_way_out(obs):
 def test_foreign_and_double_targets_are_refused(obs):
     with pytest.raises(InputError, match=r"'condition' is no metadata column\. There are: study, sample"):
         standardise_obs(obs, columns={"other": "condition"})
+    with pytest.raises(InputError, match=r"yours to ours; did you mean columns=\{'patient': 'donor'\}\?"):
+        standardise_obs(obs, columns={"donor": "patient"})
     with pytest.raises(InputError, match="'batch' is no metadata column"):
         standardise_obs(obs, constants={"batch": "1"})
     with pytest.raises(InputError, match="'study' is given twice"):

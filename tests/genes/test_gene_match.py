@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from insignia.core.errors import OrganismMismatch
-from insignia.genes import GeneVocabulary, Renames, match_genes
+from insignia.core.errors import GeneMatchError, OrganismMismatch
+from insignia.genes import GeneAlignment, GeneVocabulary, Renames, match_genes
 
 NEW = {"FAM65B": frozenset({"RIPOR2"}), "MARC2": frozenset({"MTARC2"}), "MARCH2": frozenset({"MARCHF2", "MTARC2"})}
 TABLE = Renames(NEW, {"ENSG00000156738": "MS4A1", "ENSG00000105369": "CD79A"})
@@ -130,6 +130,18 @@ def test_summary_names_what_happened():
     frame = match.frame()
     assert frame["status"].tolist() == ["matched", "renamed", "ambiguous", "missing"]
     assert frame["found_as"].tolist() == ["CD3E", "RIPOR2", "MTARC2", ""]
+
+
+def test_lower_case_is_told_from_other_genes():
+    there = GeneVocabulary.from_names(["IL1B", "S100A8", "LYZ"])
+    match = match_genes(["il1b", "s100a8", "Lyz", "nothing"], there)
+    assert match.n_found == 0
+    assert match.in_capitals == {"il1b": "IL1B", "s100a8": "S100A8"}
+    assert "In capitals they are there: IL1B, S100A8; write them so." in match.summary()
+    with pytest.raises(
+        GeneMatchError, match=r"lower case \(il1b, s100a8, \.\.\.\), and in capitals 2 of 2.*str\.upper"
+    ):
+        GeneAlignment(GeneVocabulary.from_names(["il1b", "s100a8"]), there)
 
 
 def test_summary_is_short_and_hints_at_dates():

@@ -68,6 +68,12 @@ def test_value_is_taken_as_it_is(scores):
         ("quantile", {"q": 90}, "within 0 and 1; q is 90"),
         ("value", {"value": np.nan}, "finite number"),
         ("value", {}, "takes value; it was given nothing"),
+        (
+            "percentile",
+            {"q": 90.0, "quantile": 0.9},
+            r"takes q; it was given quantile=0\.9\. .*call\('quantile', q=0\.9\)",
+        ),
+        ("percentile", {"q": 80.0, "k": 1}, r"it was given q=80\.0, k=1\.$"),
     ],
 )
 def test_bad_parameters(scores, rule, params, match):

@@ -167,6 +167,8 @@ class Manifest:
             The manifest is not JSON, lacks an entry, or was changed by hand.
         """
         path = folder / MANIFEST
+        if not folder.exists():
+            raise AtlasError(f"There is nothing at {folder}. Check the path, or make an atlas with Atlas.create().")
         if not path.is_file():
             raise AtlasError(f"{folder} is not an atlas: it has no {MANIFEST}. Make one with Atlas.create().")
         return cls.read_file(path)

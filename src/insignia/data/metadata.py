@@ -117,7 +117,9 @@ def _sources(
     targets = [*(ours for _, ours in columns), *constants]
     foreign = [name for name in targets if name not in keys.METADATA]
     if foreign:
-        raise InputError(f"{foreign[0]!r} is no metadata column. There are: {', '.join(keys.METADATA)}.")
+        turned = [(ours, theirs) for theirs, ours in columns if ours == foreign[0] and theirs in keys.METADATA]
+        hint = f" Columns go from yours to ours; did you mean columns={dict(turned)}?" if turned else ""
+        raise InputError(f"{foreign[0]!r} is no metadata column. There are: {', '.join(keys.METADATA)}.{hint}")
     twice = [name for name in targets if targets.count(name) > 1]
     if twice:
         raise InputError(f"{twice[0]!r} is given twice in columns= and constants=. Give it once.")

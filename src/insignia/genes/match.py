@@ -35,6 +35,8 @@ class GeneMatch:
         Not used, because a name may mean several genes: name -> candidates.
     missing
         Not there at all.
+    in_capitals
+        Of these, those written in lower case whose capitals are there: name -> name in the vocabulary.
     """
 
     query: tuple[str, ...]
@@ -43,6 +45,7 @@ class GeneMatch:
     renamed: dict[str, str]
     ambiguous: dict[str, tuple[str, ...]]
     missing: tuple[str, ...]
+    in_capitals: dict[str, str] = field(default_factory=dict)
 
     @cached_property
     def found(self) -> np.ndarray:
@@ -79,9 +82,12 @@ class GeneMatch:
         """What looks wrong with missing names, and what to do."""
         broken = {gene: spreadsheet_victim(gene) for gene in self.missing}
         dates = [f"{gene} (was {symbol})" for gene, symbol in broken.items() if symbol]
-        if not dates:
-            return ()
-        return (f"A spreadsheet turned gene names into dates: {_some(dates)}; restore them at the source.",)
+        hints = []
+        if dates:
+            hints.append(f"A spreadsheet turned gene names into dates: {_some(dates)}; restore them at the source.")
+        if self.in_capitals:
+            hints.append(f"In capitals they are there: {_some(list(self.in_capitals.values()))}; write them so.")
+        return tuple(hints)
 
     def frame(self) -> pd.DataFrame:
         """Table with one row a gene: ``gene``, ``status`` (matched, renamed, ambiguous, missing), ``found_as``."""
@@ -159,14 +165,21 @@ class Resolution:
 def report(labels: list[str], found: Resolution, vocabulary: GeneVocabulary) -> GeneMatch:
     """Turn a resolution into the report that users read."""
     names, index, is_renamed = vocabulary.labels, found.index, found.is_renamed
+    missing = tuple(labels[i] for i in np.flatnonzero(index < 0) if labels[i] not in found.ambiguous)
     return GeneMatch(
         query=tuple(labels),
         index=index,
         matched=tuple(labels[i] for i in np.flatnonzero((index >= 0) & ~is_renamed)),
         renamed={labels[i]: str(names[index[i]]) for i in np.flatnonzero(is_renamed)},
         ambiguous=found.ambiguous,
-        missing=tuple(labels[i] for i in np.flatnonzero(index < 0) if labels[i] not in found.ambiguous),
+        missing=missing,
+        in_capitals={name: name.upper() for name in missing if in_capitals(name, vocabulary)},
     )
+
+
+def in_capitals(name: str, vocabulary: GeneVocabulary) -> bool:
+    """Whether a name in lower case would be found in capitals; a mouse symbol such as Il1b is another gene."""
+    return name.islower() and bool(vocabulary.by_symbol.positions(name.upper()))
 
 
 def resolve(query: GeneVocabulary, vocabulary: GeneVocabulary, renames: Renames | None) -> Resolution:

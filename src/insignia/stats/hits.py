@@ -151,6 +151,18 @@ def cutoff(scores: np.ndarray, rule: str, **params: float) -> float:
     try:
         inspect.signature(found).bind(finite, **params)
     except TypeError as error:
-        takes = list(inspect.signature(found).parameters)[1:]
-        raise InputError(f"Hit rule {rule!r} takes {', '.join(takes)}; it was given {params or 'nothing'}.") from error
+        raise InputError(_misfit(rule, params)) from error
     return float(found(finite, **params))
+
+
+def _misfit(rule: str, params: Mapping[str, float]) -> str:
+    """Say what a rule takes and what the caller gave it, and name the rule that was meant, if one of that name is."""
+    takes, defaults = list(inspect.signature(rules[rule]).parameters)[1:], rule_defaults(rule)
+    given = {name: value for name, value in params.items() if name not in defaults or value != defaults[name]}
+    said = ", ".join(f"{name}={value!r}" for name, value in given.items())
+    meant = [name for name in given if name not in takes and name in rules]
+    hint = ""
+    if meant:
+        first = list(inspect.signature(rules[meant[0]]).parameters)[1]
+        hint = f" The rule {meant[0]!r} is called so: call({meant[0]!r}, {first}={given[meant[0]]!r})."
+    return f"Hit rule {rule!r} takes {', '.join(takes)}; it was given {said or 'nothing'}.{hint}"

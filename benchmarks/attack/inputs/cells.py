@@ -33,7 +33,7 @@ def cases(folder: Path, rng: np.random.Generator, amount: int) -> list[Case]:
         return ["score", path.name, "GENE1,GENE2,GENE3", "-o", "scores.csv", "--layer", "X"]
 
     def attribute(path: Path) -> Sequence[str]:
-        return ["attribute", path.name, "-m", model, "-o", "out.h5ad", "--n-steps", "5", "--json"]
+        return ["attribute", path.name, "-m", model, "-o", "out.h5ad", "--overwrite", "--n-steps", "5", "--json"]
 
     def train(path: Path) -> Sequence[str]:
         return ["model", "train", path.name, "--labels", "cell_type", "-o", "new", "--epochs", "1", "--json"]

@@ -49,7 +49,7 @@ def cases(folder: Path, rng: np.random.Generator, amount: int) -> list[Case]:
             for what, change in changes(file, rng, amount):
                 made.append(_case(f"{family} {file.name}: {what}", file, change, ["model", "inspect", "model"]))
             if file.suffix in (*_TORCH, ".safetensors"):
-                used = ["attribute", str(folder / "cells.h5ad"), "-m", "model", "-o", "out.h5ad"]
+                used = ["attribute", str(folder / "cells.h5ad"), "-m", "model", "-o", "out.h5ad", "--overwrite"]
                 made += [_case(f"{family} used {what}", file, change, used) for what, change in values(file, rng)]
     return made
 

@@ -1,8 +1,6 @@
 """Two commands that write to one place at once: what is there afterwards is whole, and of one of them or of both."""
 
 import os
-import sys
-from contextlib import chdir
 
 import anndata
 import numpy as np
@@ -10,46 +8,14 @@ import pytest
 from benchmarks.attack.atlas_cells import cells, make_atlas
 from benchmarks.attack.inputs.places import SMALL
 from tests.lookalikes import scimilarity
+from tests.workflows.at_once import at_once
 
 from insignia.atlas import Atlas
 from insignia.atlas.verify import verify_atlas
-from insignia.cli.main import run
 from insignia.data import read_split, simulate_screen, write_h5ad, write_screen
 from insignia.perturb import load_model
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="commands are forked")
-
-
-def at_once(folder, *commands):
-    """Run commands in children that start together; their exit codes, and what they said."""
-    start, go = os.pipe()
-    children = []
-    for number, words in enumerate(commands):
-        child = os.fork()
-        if child == 0:
-            code = 70
-            try:
-                os.dup2(os.open(folder / f"said{number}", os.O_WRONLY | os.O_CREAT), 2)
-                sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
-                os.close(go)
-                os.read(start, 1)
-                sys.argv = ["insignia", *map(str, words), "--json"]
-                with chdir(folder):
-                    run()
-                code = 0
-            except SystemExit as left:
-                code = left.code or 0
-            finally:
-                sys.stderr.flush()
-                os._exit(code)
-        children.append(child)
-    os.close(start)
-    os.close(go)
-    codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
-    said = [(folder / f"said{number}").read_text() for number in range(len(commands))]
-    assert all(code == 0 or words.startswith("error: ") for code, words in zip(codes, said, strict=True)), said
-    assert not [item for item in folder.iterdir() if item.name.startswith(".")]
-    return codes
 
 
 @pytest.fixture

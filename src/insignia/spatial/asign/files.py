@@ -96,7 +96,11 @@ def _built(folder: Path, content: dict[str, Any], options: AsignOptions, arrays:
         named = {name: torch.from_numpy(value) for name, value in arrays.items() if name.startswith(prefix)}
         weights = {name[len(prefix) :]: value for name, value in named.items()}
         if options.layers > len(weights):
-            raise ModelFormatError(f"{folder} should hold {options.layers:,} layers in {len(weights)} arrays.")
+            raise ModelFormatError(
+                f"{folder}: network {number + 1} of n_members={options.n_members:,} should have {options.layers:,} "
+                f"layers, and {len(weights)} arrays are there for it. The folder is damaged: copy it again, or teach the "
+                "model anew."
+            )
         # first without memory: sizes in a file may be anything
         with torch.device("meta"):
             check_weights(start_network(content["n_features"], options, seed=0, number=number), weights, folder)

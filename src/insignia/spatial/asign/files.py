@@ -98,8 +98,8 @@ def _built(folder: Path, content: dict[str, Any], options: AsignOptions, arrays:
         if options.layers > len(weights):
             raise ModelFormatError(
                 f"{folder}: network {number + 1} of n_members={options.n_members:,} should have {options.layers:,} "
-                f"layers, and {len(weights)} arrays are there for it. The folder is damaged: copy it again, or teach the "
-                "model anew."
+                f"layers, and {len(weights)} arrays are there for it. The folder is damaged: copy it again, or "
+                "teach the model anew."
             )
         # first without memory: sizes in a file may be anything
         with torch.device("meta"):

@@ -281,6 +281,11 @@ def test_uploaded_sets_can_be_searched(client):
 
 
 def test_errors_are_those_of_the_command_line(client, insignia, atlas_path):
+    """Word for word, but for how a command is told what to do next."""
+    python, command = (
+        "given as a list, ['MS2', ...], and sets of a GMT file with read_gmt(path)[name]",
+        "given as IL1B,S100A8,..., and sets of a GMT file as FILE.gmt:SET",
+    )
     for query, arguments in (
         ({"signature": "MS2"}, ("MS2",)),
         ({"genes": "FOO,BAR", "name": "custom"}, ("FOO,BAR",)),
@@ -289,7 +294,8 @@ def test_errors_are_those_of_the_command_line(client, insignia, atlas_path):
         detail = client.get(f"{A}/search", params=query).json()["detail"]
         code, _, err = insignia("search", atlas_path, *arguments)
         assert code == 2
-        assert err.strip() == f"error: {detail}"
+        assert (python in detail) == (query.get("signature") == "MS2")
+        assert err.strip() == f"error: {detail.replace(python, command)}"
 
 
 def test_the_command_line_that_is_shown_gives_the_same_hits(client, insignia, atlas_path):

@@ -30,12 +30,12 @@ from insignia.models.registry import families
 from insignia.models.token_files import GeneformerFiles
 from insignia.models.transformer import (
     AttentionBlock,
-    Weights,
     attention_mask,
     rank_columns,
     tokens_to_genes,
     trimmed,
 )
+from insignia.models.weights import Weights
 
 __all__ = ["GeneformerEncoder", "GeneformerNetwork", "load_geneformer"]
 

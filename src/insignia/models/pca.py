@@ -18,7 +18,7 @@ from insignia.models.contract import fingerprint
 from insignia.models.mlp import MLPEncoder, affine
 from insignia.models.registry import families
 from insignia.models.training_cells import training_cells
-from insignia.models.transformer import Weights
+from insignia.models.weights import Weights
 
 __all__ = ["fit_pca", "load_pca"]
 

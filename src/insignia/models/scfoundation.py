@@ -26,7 +26,8 @@ from insignia.models.gene_transform import LOG1P
 from insignia.models.preprocessing import log_normalise
 from insignia.models.registry import families
 from insignia.models.scfoundation_network import EXTRA, Amounts, SCFoundationNetwork
-from insignia.models.transformer import Weights, encoder_blocks, tokens_to_genes, trimmed, values_at
+from insignia.models.transformer import encoder_blocks, tokens_to_genes, trimmed, values_at
+from insignia.models.weights import Weights
 
 __all__ = ["SCFoundationEncoder", "load_scfoundation"]
 

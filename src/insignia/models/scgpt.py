@@ -29,7 +29,6 @@ from insignia.models.registry import families
 from insignia.models.token_files import gene_tokens, read_tokens
 from insignia.models.transformer import (
     AttentionBlock,
-    Weights,
     attention_mask,
     encoder_blocks,
     rank_columns,
@@ -37,6 +36,7 @@ from insignia.models.transformer import (
     trimmed,
     values_at,
 )
+from insignia.models.weights import Weights
 
 __all__ = ["ScGPTEncoder", "ScGPTNetwork", "bin_values", "load_scgpt"]
 

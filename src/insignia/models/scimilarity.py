@@ -23,7 +23,7 @@ from insignia.models.checkpoint import read_json, read_lines, read_state
 from insignia.models.contract import fingerprint
 from insignia.models.mlp import MLPEncoder, fold_batch_norm
 from insignia.models.registry import families
-from insignia.models.transformer import Weights
+from insignia.models.weights import Weights
 
 __all__ = ["SCimilarityDecoder", "SCimilarityNetwork", "encoder_from_network", "load_scimilarity", "save_scimilarity"]
 

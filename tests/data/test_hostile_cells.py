@@ -15,10 +15,10 @@ from insignia.core import room
 from insignia.core.errors import FileFormatError, InputError, InputSpaceError
 from insignia.data import (
     Split,
+    file_checks,
     read,
     read_screen,
     read_splits,
-    readers,
     screen_to_anndata,
     simulate_screen,
     write_h5ad,
@@ -51,7 +51,7 @@ def test_more_than_memory_is_refused_before_it_is_read(path, part, backed):
 
 def test_expression_that_stays_on_disk_is_not_counted(path, monkeypatch):
     with h5py.File(path) as file:
-        declared = readers._declared_bytes(file)
+        declared = file_checks.declared_bytes(file)
     monkeypatch.setattr(room, "available_memory", lambda: declared - 1)
     with pytest.raises(FileFormatError, match=r"read it with backed=True"):
         read(path)

@@ -1,6 +1,5 @@
 """Single-cell files of the usual kinds, read into AnnData."""
 
-import math
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +19,16 @@ from insignia.core.files import atomic_file
 from insignia.core.optional import need
 from insignia.core.room import refuse_larger_than_memory
 from insignia.core.text_files import text_file, unpacked_file
+from insignia.data.file_checks import (
+    array_bytes,
+    check_if_sparse,
+    check_matrices,
+    check_sparse,
+    declared_bytes,
+    is_below,
+    refuse_nothing,
+    zarr_arrays,
+)
 
 __all__ = ["read", "refuse_unwritable", "write_h5ad"]
 
@@ -61,9 +70,9 @@ def read(path: str | Path, *, backed: bool = False) -> AnnData:
         warnings.filterwarnings("ignore", message=".*names are not unique")
         warnings.simplefilter("ignore", OldFormatWarning)
         adata = _reader(path, backed)(path)
-        _refuse_nothing(adata)
+        refuse_nothing(adata)
         if not backed:
-            _check_matrices(adata)
+            check_matrices(adata)
         return adata
 
 
@@ -147,8 +156,8 @@ def _read_h5ad(path: Path) -> AnnData:
     _refuse_other_than_hdf5(path)
     with h5py.File(path, "r") as file:
         _refuse_incomplete(path, file)
-        refuse_larger_than_memory(path, _declared_bytes(file), remedy=_BACKED)
-        file.visititems(_check_if_sparse)
+        refuse_larger_than_memory(path, declared_bytes(file), remedy=_BACKED)
+        file.visititems(check_if_sparse)
     return read_h5ad(path)
 
 
@@ -157,7 +166,7 @@ def _open_h5ad(path: Path) -> AnnData:
     file = h5py.File(path, "r")
     try:
         _refuse_incomplete(path, file)
-        refuse_larger_than_memory(path, _declared_bytes(file, but=_LEFT_ON_DISK), remedy=_BACKED)
+        refuse_larger_than_memory(path, declared_bytes(file, but=_LEFT_ON_DISK), remedy=_BACKED)
         if "encoding-type" in file.attrs:
             return AnnData(**_lazy_parts(file))
     except Exception:
@@ -175,35 +184,6 @@ def _refuse_incomplete(path: Path, file: h5py.File) -> None:
             f"{path} is an HDF5 file but not h5ad: it lacks {' and '.join(absent)} and holds "
             f"{', '.join(file) or 'nothing'}. A 10x file must end in .h5."
         )
-
-
-def _refuse_nothing(adata: AnnData) -> None:
-    """Refuse columns that HDF5 calls empty, which is neither a number nor a text nor a missing value."""
-    for axis, table in (("obs", adata.obs), ("var", adata.var)):
-        for name, column in table.items():
-            if column.dtype == object and any(isinstance(value, h5py.Empty) for value in column):
-                raise ValueError(f"{axis}[{name!r}] is empty")
-
-
-def _declared_bytes(file: h5py.File, but: tuple[str, ...] = ()) -> int:
-    """Bytes of all datasets once they are unpacked; of texts, of their addresses alone."""
-    total = 0
-
-    def add(name: str, item: object) -> None:
-        nonlocal total
-        if isinstance(item, h5py.Dataset) and not _is_below(name, but):
-            total += _array_bytes(item)
-
-    file.visititems(add)
-    return total
-
-
-def _array_bytes(array: Any) -> int:
-    return math.prod(array.shape or ()) * int(getattr(array.dtype, "itemsize", 8))
-
-
-def _is_below(name: str, parts: tuple[str, ...]) -> bool:
-    return any(name == part or name.startswith(f"{part}/") for part in parts)
 
 
 def _lazy_parts(file: Any) -> dict[str, Any]:
@@ -225,42 +205,8 @@ def _lazy(element: Any) -> Any:
     absent = {"data", "indices", "indptr"} - set(element)
     if absent:
         raise KeyError(f"{element.name} lacks {', '.join(sorted(absent))}")
-    _check_sparse(element)
+    check_sparse(element)
     return sparse_dataset(element)
-
-
-def _check_if_sparse(_: str, element: Any) -> None:
-    """Check a part of a file that says of itself that it is sparse."""
-    if str(element.attrs.get("encoding-type", "")) in ("csr_matrix", "csc_matrix"):
-        _check_sparse(element)
-
-
-def _check_matrices(adata: AnnData) -> None:
-    """Refuse sparse matrices whose positions lead out of them, over which compiled code would stumble."""
-    parts = [adata.X, *adata.layers.values(), *adata.obsm.values(), *([] if adata.raw is None else [adata.raw.X])]
-    for part in parts:
-        if sparse.issparse(part) and part.format in ("csr", "csc"):
-            part.check_format(full_check=True)
-
-
-def _check_sparse(element: Any) -> None:
-    """Refuse parts that contradict each other before a loop believes their shape."""
-    data, indices, indptr = (element[name] for name in ("data", "indices", "indptr"))
-    rows, columns = (int(size) for size in element.attrs["shape"])
-    lines = columns if element.attrs["encoding-type"] == "csc_matrix" else rows
-    kinds = [part.dtype.kind for part in (data, indices, indptr)]
-    if (
-        kinds[0] not in "biuf"
-        or not set(kinds[1:]) <= set("iu")
-        or any(part.ndim != 1 for part in (data, indices, indptr))
-    ):
-        raise ValueError(f"{element.name} holds no lists of numbers and positions")
-    places = np.asarray(indptr[:]) if indptr.shape[0] == lines + 1 else np.array([-1])
-    if places[0] != 0 or (np.diff(places) < 0).any() or places[-1] > data.shape[0] or data.shape != indices.shape:
-        raise ValueError(
-            f"{element.name} is declared as {rows:,} x {columns:,} and holds {indptr.shape[0] - 1:,} lines and "
-            f"{data.shape[0]:,} values"
-        )
 
 
 def _read_zarr(path: Path) -> AnnData:
@@ -268,7 +214,7 @@ def _read_zarr(path: Path) -> AnnData:
     import zarr
     from anndata import read_zarr
 
-    declared = sum(_array_bytes(array) for _, array in _zarr_arrays(zarr.open_group(str(path), mode="r")))
+    declared = sum(array_bytes(array) for _, array in zarr_arrays(zarr.open_group(str(path), mode="r")))
     refuse_larger_than_memory(path, declared, remedy=_BACKED)
     return read_zarr(path)
 
@@ -282,19 +228,9 @@ def _open_zarr(path: Path) -> AnnData:
             f"{path} is a zarr folder but not of AnnData: it lacks {' and '.join(absent)} and holds "
             f"{', '.join(group) or 'nothing'}."
         )
-    arrays = [array for name, array in _zarr_arrays(group) if not _is_below(name, _LEFT_ON_DISK)]
-    refuse_larger_than_memory(path, sum(map(_array_bytes, arrays)), remedy=_BACKED)
+    arrays = [array for name, array in zarr_arrays(group) if not is_below(name, _LEFT_ON_DISK)]
+    refuse_larger_than_memory(path, sum(map(array_bytes, arrays)), remedy=_BACKED)
     return AnnData(**_lazy_parts(group))
-
-
-def _zarr_arrays(group: Any, above: str = "") -> Iterator[tuple[str, Any]]:
-    """Names and arrays of a group and all groups below it."""
-    for name in group:
-        item = group[name]
-        if hasattr(item, "dtype"):
-            yield f"{above}{name}", item
-        else:
-            yield from _zarr_arrays(item, f"{above}{name}/")
 
 
 def _read_10x_h5(path: Path) -> AnnData:

@@ -182,12 +182,13 @@ class Expression:
             The logarithm was taken twice.
         """
         _, values = self._rows.sample(_SCALE_ROWS)
-        if was_logged_twice(values):
+        scale = log_scale(values)
+        if np.isnan(scale) and was_logged_twice(values):
             raise InputSpaceError(
                 f"{self.what} holds logarithms taken twice: cells have equal totals once two are undone. Pass a layer "
                 "with counts, or undo one: adata.X = np.expm1(adata.X)."
             )
-        return log_scale(values)
+        return scale
 
     def take(self, positions: np.ndarray) -> "Expression":
         """Narrow to the cells at some positions, in their order, which are read when asked for; see `rows`."""

@@ -16,7 +16,7 @@ from insignia.perturb.effect_record import GROUP, GeneEffects
 from insignia.perturb.model import PerturbationModel
 from insignia.perturb.predicted_cells import answered
 from insignia.perturb.signature_weights import signature_weights
-from insignia.perturb.unit_sums import UnitComparison, UnitSums, compare_units, unit_labels
+from insignia.perturb.unit_sums import CellUnits, UnitComparison, UnitSums, compare_units
 from insignia.stats.multiple import benjamini_hochberg
 
 __all__ = ["asked_groups", "gene_effects", "predicted_effects", "program_effects", "ranked"]
@@ -58,25 +58,22 @@ def gene_effects(
     InputError
         A condition or context is not in the screen, no condition can be compared, or units do not fit the cells.
     """
-    labels = unit_labels(data, units)
-    kind = "replicate" if labels is None else str(getattr(units, "name", None) or "unit")
-    replicate = np.asarray(data.replicates, dtype=object)[data.replicate]
-    unit = replicate if labels is None else labels
+    of = CellUnits.of(data, units)
     tables, rows, left_out = [], [], {}
     for context, wanted in asked_groups(data, conditions, contexts).items():
         controls = data.controls(context)
-        control = UnitSums.of(data.expression[controls], unit[controls], replicate[controls])
+        control = UnitSums.of(data.expression[controls], of.unit[controls], of.replicate[controls])
         for condition in wanted:
             cells = data.rows(condition, context)
-            case = UnitSums.of(data.expression[cells], unit[cells], replicate[cells])
-            found = compare_units(case, control, has_units=labels is not None, min_cells=min_cells)
+            case = UnitSums.of(data.expression[cells], of.unit[cells], of.replicate[cells])
+            found = compare_units(case, control, has_units=of.is_named, min_cells=min_cells)
             if found is None:
                 left_out[f"{condition} in {context}"] = "no replicate has two of its cells and two controls"
                 continue
             name = {keys.CONDITION: str(condition), keys.CONTEXT: context}
             tables.append(ranked(pd.DataFrame({**name, "gene": data.genes, **found.columns(alpha)})))
             rows.append(name | {"cells": len(cells), "controls": len(controls)} | _tested(found, tables[-1], alpha))
-    return _record(tables, rows, kind, alpha, left_out)
+    return _record(tables, rows, of.kind, alpha, left_out)
 
 
 def program_effects(

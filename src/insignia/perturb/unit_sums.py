@@ -15,22 +15,47 @@ from insignia.stats.paired import paired_tests
 from insignia.stats.rank_tests import rank_tests
 from insignia.stats.stratified import StratifiedDifference, stratified_difference
 
-__all__ = ["UnitComparison", "UnitSums", "compare_units", "unit_labels"]
+__all__ = ["CellUnits", "UnitComparison", "UnitSums", "compare_units"]
 
 _FEWEST: Final = 2
 """Cells that a group needs in a replicate to count there."""
 
 
-def unit_labels(data: PerturbationData, units: "pd.Series | Sequence[str] | None") -> np.ndarray | None:
-    """Give the unit of each cell of a screen, e.g. its guide, as text; `None` where none is named.
+@dataclass(frozen=True, eq=False)
+class CellUnits:
+    """What was drawn independently in a screen: the unit of each cell, and its replicate.
 
-    Raises
-    ------
-    InputError
-        Some cells have no unit, or there is not one label a cell.
+    Parameters
+    ----------
+    unit, replicate
+        (cells,) labels; where no units are named, replicates are the units.
+    is_named
+        Whether units were named, e.g. guides, which lie within replicates or across them.
+    kind
+        What a unit is called.
     """
-    if units is None:
-        return None
+
+    unit: np.ndarray
+    replicate: np.ndarray
+    is_named: bool
+    kind: str
+
+    @classmethod
+    def of(cls, data: PerturbationData, units: "pd.Series | Sequence[str] | None") -> "CellUnits":
+        """Take the units that a user names for the cells of a screen, or its replicates.
+
+        Raises
+        ------
+        InputError
+            Some cells have no unit, or there is not one label a cell.
+        """
+        replicate = np.asarray(data.replicates, dtype=object)[data.replicate]
+        if units is None:
+            return cls(replicate, replicate, False, "replicate")
+        return cls(_labels(data, units), replicate, True, str(getattr(units, "name", None) or "unit"))
+
+
+def _labels(data: PerturbationData, units: "pd.Series | Sequence[str]") -> np.ndarray:
     if isinstance(units, pd.Series) and not units.index.is_unique:
         raise InputError("Units are looked up by the names of cells, and some names of this column repeat.")
     if isinstance(units, pd.Series):

@@ -167,7 +167,7 @@ def _record(
         conditions,
         nulls.reset_index(drop=True),
         model,
-        plan.cells.kind,
+        plan.cells.units.kind,
         alpha,
         left_out,
     )

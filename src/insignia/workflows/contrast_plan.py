@@ -15,7 +15,7 @@ from insignia.core.errors import InputError
 from insignia.data import Condition, Expression, InputSpace, PerturbationData
 from insignia.models import Encoder, align, load
 from insignia.models.embed import embed_cells
-from insignia.perturb.unit_sums import UnitComparison, UnitSums, compare_units, unit_labels
+from insignia.perturb.unit_sums import CellUnits, UnitComparison, UnitSums, compare_units
 from insignia.workflows.contrast_cells import ContrastCells, null_cells, thinned
 from insignia.workflows.contrast_run import ContrastJob, ContrastResult, run_contrast
 
@@ -38,9 +38,7 @@ class ScreenCells:
     genes: tuple[str, ...]
     known: np.ndarray
     embedding: np.ndarray
-    replicate: np.ndarray
-    unit: np.ndarray
-    kind: str
+    units: CellUnits
 
     @classmethod
     def make(
@@ -56,25 +54,8 @@ class ScreenCells:
         space: InputSpace = "log1p" if counts is None else "counts"
         known = align(Expression.from_adata(adata, input_space=space), encoder).index >= 0
         embedding = embed_cells(adata, encoder, input_space=space, device=device)
-        labels = unit_labels(data, units)
-        replicate = np.asarray(data.replicates, dtype=object)[data.replicate]
-        kind = "replicate" if labels is None else str(getattr(units, "name", None) or "unit")
-        return cls(
-            data,
-            csr_matrix(adata.X),
-            space,
-            tuple(adata.var_names),
-            known,
-            embedding,
-            replicate,
-            replicate if labels is None else labels,
-            kind,
-        )
-
-    @property
-    def has_units(self) -> bool:
-        """Whether units are other than replicates."""
-        return self.kind != "replicate"
+        named = CellUnits.of(data, units)
+        return cls(data, csr_matrix(adata.X), space, tuple(adata.var_names), known, embedding, named)
 
 
 def _cells_of(data: PerturbationData, counts: AnnData | None) -> AnnData:
@@ -99,11 +80,11 @@ class ContrastPlan:
 
     def cells_of(self, kind: str, condition: Condition, context: str) -> ContrastCells | None:
         """Cells of a comparison; `None` where there are too few."""
-        data, screen = self.cells.data, self.cells
+        data, units = self.cells.data, self.cells.units
         groups = [data.rows(condition, context), data.controls(context)]
         rows = np.concatenate(groups)
         is_case = np.repeat([True, False], [len(group) for group in groups])
-        made = ContrastCells(rows, is_case, screen.replicate[rows], screen.unit[rows], screen.has_units).matched()
+        made = ContrastCells(rows, is_case, units.replicate[rows], units.unit[rows], units.is_named).matched()
         if not made.is_case.any():
             return None
         rng = self._rng(kind, condition, context)

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from itertools import combinations
 from typing import Any, get_args
 
@@ -93,15 +92,17 @@ def rank(
             raise InputError(f"The baseline {name!r} predicts other genes than the model. Fit both on one screen.")
     effects = None if measured is None else group_effects(measured.with_genes(model.genes))
     asked = _learned_singles(model) if conditions is None else model.parse_conditions(conditions)
+    learned = {parse_unit(unit) for unit in model.about["trained"]}
+    sign = 1 if direction == "towards" else -1
     tables = []
     for context in model.chosen_contexts(contexts):
         level = np.asarray(model.controls[context].expression.mean(axis=0)).ravel()
         held = against_controls(weights, level, n_controls)
-        scorer = _Scorer(model, others, effects, held, sign=1 if direction == "towards" else -1)
-        rows = scorer.rows(asked, context)
+        scorer = _Scorer(model, context, others, effects, held, learned, sign)
+        rows = scorer.rows(asked)
         if pairs_of_best:
             pairs = _pairs_of_best(rows, pairs_of_best, is_rise=direction == "towards")
-            rows = pd.concat([rows, scorer.rows([pair for pair in pairs if pair not in asked], context)])
+            rows = pd.concat([rows, scorer.rows([pair for pair in pairs if pair not in asked])])
         tables.append(rows)
     rows = pd.concat(tables, ignore_index=True)
     return made_ranking(made.name, direction, rows, list(others), coverage, n_controls=n_controls)
@@ -127,43 +128,40 @@ class _Scorer:
     """Gives the rows of the table for some conditions in a context."""
 
     model: PerturbationModel
+    context: str
     others: Mapping[str, PerturbationModel]
     effects: GroupEffects | None
     weights: np.ndarray
+    learned: set[tuple[Condition, str | None]]
     sign: int
-    singles: dict[tuple[Condition, str], float] = field(default_factory=dict)
+    singles: dict[Condition, float] = field(default_factory=dict)
 
-    @cached_property
-    def learned(self) -> set[tuple[Condition, str | None]]:
-        """Groups that the model learned from."""
-        return {parse_unit(unit) for unit in self.model.about["trained"]}
+    def rows(self, conditions: Sequence[Condition]) -> pd.DataFrame:
+        return pd.DataFrame([self._row(condition) for condition in conditions])
 
-    def rows(self, conditions: Sequence[Condition], context: str) -> pd.DataFrame:
-        return pd.DataFrame([self._row(condition, context) for condition in conditions])
-
-    def _row(self, condition: Condition, context: str) -> dict[str, Any]:
-        effect = answered(self.model, condition, context)
-        alone = [self._alone(one, context) for one in condition.singles]
+    def _row(self, condition: Condition) -> dict[str, Any]:
+        effect = answered(self.model, condition, self.context)
+        alone = [self._alone(one) for one in condition.singles]
         is_pair = len(alone) > 1
-        known = None if self.effects is None else self.effects.measured(condition, context)
+        known = None if self.effects is None else self.effects.measured(condition, self.context)
         return {
             "condition": str(condition),
-            "context": context,
+            "context": self.context,
             "change": float(effect.delta @ self.weights),
             "sd": np.nan if effect.members is None else float((effect.members @ self.weights).std()),
             "status": effect.status,
-            "learned": (condition, context) in self.learned,
+            "learned": (condition, self.context) in self.learned,
             keys.EMBEDDING_DISTANCE: (effect.facts or {}).get(keys.EMBEDDING_DISTANCE, np.nan),
             "measured": np.nan if known is None else float(known @ self.weights),
             "best_single": self.sign * max(self.sign * one for one in alone) if is_pair else np.nan,
             "sum_of_singles": sum(alone) if is_pair else np.nan,
-        } | {name: self._change(other, condition, context) for name, other in self.others.items()}
+        } | {name: self._change(other, condition) for name, other in self.others.items()}
 
-    def _alone(self, single: Condition, context: str) -> float:
+    def _alone(self, single: Condition) -> float:
         """Change by one perturbation, worked out once for all pairs that it is in."""
-        if (single, context) not in self.singles:
-            self.singles[single, context] = self._change(self.model, single, context)
-        return self.singles[single, context]
+        if single not in self.singles:
+            self.singles[single] = self._change(self.model, single)
+        return self.singles[single]
 
-    def _change(self, model: PerturbationModel, condition: Condition, context: str) -> float:
-        return float(model.effect(condition, context).delta @ self.weights)
+    def _change(self, model: PerturbationModel, condition: Condition) -> float:
+        return float(model.effect(condition, self.context).delta @ self.weights)

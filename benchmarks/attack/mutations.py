@@ -14,12 +14,17 @@ __all__ = [
     "HDF5_KINDS",
     "JSON_TRICKS",
     "NAMES_THAT_TRICK",
+    "Change",
     "damaged",
     "damaged_cases",
     "hdf5_damage",
     "hdf5_parts",
+    "json_changes",
     "json_damage",
+    "written",
 ]
+
+Change = Callable[[Path], object]
 
 #: Names that try to leave their place, to end a text early, or to be more than a name.
 NAMES_THAT_TRICK = (
@@ -228,3 +233,17 @@ def _random_path(content: Any, rng: np.random.Generator) -> list[Any]:
         if rng.random() < 0.3:
             break
     return path
+
+
+def written(content: bytes) -> Change:
+    """Write other bytes in place of a file."""
+    return lambda path: path.write_bytes(content)
+
+
+def json_changes(text: str, rng: np.random.Generator, number: int) -> Iterator[tuple[str, Change]]:
+    """Put tricks in place of a JSON text, and damage so many values of it."""
+    for what, trick in JSON_TRICKS.items():
+        yield f"all is {what}", written(trick.encode())
+    for _ in range(number):
+        what, changed = json_damage(text, rng)
+        yield what, written(changed.encode())

@@ -2,12 +2,10 @@
 
 import json
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from benchmarks.attack.campaign import families
+from tests.fresh_process import last_line
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="children are forked")
 
@@ -22,18 +20,8 @@ print(json.dumps({name: asdict(attack(name, seed=1, amount=1, sample=3, seconds=
 
 @pytest.fixture(scope="module")
 def tallies():
-    """Counts by family, from a process of its own: one with threads, as this may be, must not be forked."""
-    root = Path(__file__).parents[2]
-    ended = subprocess.run(
-        [sys.executable, "-c", SAMPLE],
-        cwd=root,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(root), *filter(None, [os.environ.get("PYTHONPATH")])])},
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert ended.returncode == 0, ended.stderr
-    return json.loads(ended.stdout.splitlines()[-1])
+    """Counts by family."""
+    return json.loads(last_line("-c", SAMPLE, timeout=600))
 
 
 @pytest.mark.parametrize("family", families())

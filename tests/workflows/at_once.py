@@ -1,32 +1,23 @@
-"""Commands that start together, forked from a process of their own: one with threads must not be forked.
+"""Commands that start together, forked from a process of their own.
 
 python -m tests.workflows.at_once FOLDER '[["attribute", ...], ...]'
 """
 
 import json
 import os
-import subprocess
 import sys
 from contextlib import chdir
 from pathlib import Path
+
+from tests.fresh_process import last_line
 
 __all__ = ["at_once"]
 
 
 def at_once(folder, *commands):
     """Run commands in children that start together; their exit codes, once all that they said was our own words."""
-    root = Path(__file__).parents[2]
-    words = [[str(word) for word in command] for command in commands]
-    ended = subprocess.run(
-        [sys.executable, "-m", "tests.workflows.at_once", str(folder), json.dumps(words)],
-        cwd=root,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(root), *filter(None, [os.environ.get("PYTHONPATH")])])},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert ended.returncode == 0, ended.stderr
-    codes = json.loads(ended.stdout.splitlines()[-1])
+    words = json.dumps([[str(word) for word in command] for command in commands])
+    codes = json.loads(last_line("-m", "tests.workflows.at_once", str(folder), words, timeout=300))
     said = [(folder / f"said{number}").read_text() for number in range(len(commands))]
     assert all(code == 0 or words.startswith("error: ") for code, words in zip(codes, said, strict=True)), said
     assert not [item for item in folder.iterdir() if item.name.startswith(".")]

@@ -12,7 +12,7 @@ import torch
 from tests.lookalikes import geneformer, pca, scfoundation, scgpt, scimilarity, scvi, ssl_sctab
 
 from benchmarks.attack.case import Case
-from benchmarks.attack.mutations import JSON_TRICKS, damaged, json_damage
+from benchmarks.attack.mutations import Change, damaged, json_changes, written
 from benchmarks.attack.pickles import archive, bombs, codes, odd_archives
 from benchmarks.attack.tensors import odd_safetensors, odd_states
 from insignia.models.scvi_converted import convert_scvi
@@ -34,8 +34,6 @@ FAMILIES: dict[str, Callable[[Path], object]] = {
     "ssl_sctab-classifier": lambda folder: ssl_sctab.build(folder, kind="classifier", genes_in="genes.txt"),
 }
 _TORCH = (".pt", ".ckpt", ".bin")
-
-Change = Callable[[Path], object]
 
 
 def cases(folder: Path, rng: np.random.Generator, amount: int) -> list[Case]:
@@ -60,10 +58,10 @@ def changes(file: Path, rng: np.random.Generator, amount: int) -> Iterator[tuple
     yield "gone", Path.unlink
     yield "a folder", lambda path: (path.unlink(), path.mkdir())
     yield "a link to nothing", lambda path: (path.unlink(), path.symlink_to("nowhere"))
-    yield "a page", _bytes(b"<html><body>404 not found</body></html>\n")
+    yield "a page", written(b"<html><body>404 not found</body></html>\n")
     for _ in range(amount):
         what, content = damaged(whole, rng)
-        yield what, _bytes(content)
+        yield what, written(content)
     pickles = list(hostile())
     is_pickle = file.suffix in (*_TORCH, ".pkl")
     yield from pickles if is_pickle else [pickles[at] for at in rng.choice(len(pickles), amount, replace=False)]
@@ -71,7 +69,7 @@ def changes(file: Path, rng: np.random.Generator, amount: int) -> Iterator[tuple
         yield from _jsons(file, rng, amount)
     elif file.suffix == ".safetensors":
         for what, content in odd_safetensors(whole, rng, max(1, amount // 3)):
-            yield what, _bytes(content)
+            yield what, written(content)
     elif file.suffix in _TORCH:
         yield from torch_changes(file, rng, amount)
     elif file.suffix in (".tsv", ".txt", ".csv"):
@@ -83,11 +81,11 @@ def hostile() -> Iterator[tuple[str, Change]]:
     for what, value in codes().items():
         for protocol in (2, 4):
             stream = pickle.dumps(value, protocol=protocol)
-            yield f"pickle {what}, protocol {protocol}", _bytes(stream)
-            yield f"torch file {what}, protocol {protocol}", _bytes(archive(stream))
+            yield f"pickle {what}, protocol {protocol}", written(stream)
+            yield f"torch file {what}, protocol {protocol}", written(archive(stream))
     for what, stream in bombs().items():
-        yield f"pickle {what}", _bytes(stream)
-        yield f"torch file {what}", _bytes(archive(stream))
+        yield f"pickle {what}", written(stream)
+        yield f"torch file {what}", written(archive(stream))
 
 
 def torch_changes(file: Path, rng: np.random.Generator, amount: int) -> Iterator[tuple[str, Change]]:
@@ -114,7 +112,7 @@ def values(file: Path, rng: np.random.Generator) -> Iterator[tuple[str, Change]]
     if file.suffix == ".safetensors":
         for what, content in odd_safetensors(file.read_bytes(), rng, 1):
             if what.endswith((" of nan", " of inf", " of 1e+38")):
-                yield what, _bytes(content)
+                yield what, written(content)
         return
     content = torch.load(file, weights_only=False)
     place, _ = next(_states(content))
@@ -135,24 +133,16 @@ def _case(name: str, file: Path, change: Change, command: Sequence[str]) -> Case
     return Case(name, prepare)
 
 
-def _bytes(content: bytes) -> Change:
-    return lambda path: path.write_bytes(content)
-
-
 def _saved(content: Any, **options: Any) -> Change:
     return lambda path: torch.save(content, path, **options)
 
 
 def _jsons(file: Path, rng: np.random.Generator, amount: int) -> Iterator[tuple[str, Change]]:
     text = file.read_text()
-    for what, trick in JSON_TRICKS.items():
-        yield f"all is {what}", _bytes(trick.encode())
-    for _ in range(4 * amount):
-        what, changed = json_damage(text, rng)
-        yield what, _bytes(changed.encode())
-    yield "in UTF-16", _bytes(text.encode("utf-16"))
-    yield "in latin-1", _bytes(json.dumps({**json.loads(text), "é": 1}, ensure_ascii=False).encode("latin-1"))
-    yield "with a byte order mark", _bytes(b"\xef\xbb\xbf" + text.encode())
+    yield from json_changes(text, rng, 4 * amount)
+    yield "in UTF-16", written(text.encode("utf-16"))
+    yield "in latin-1", written(json.dumps({**json.loads(text), "é": 1}, ensure_ascii=False).encode("latin-1"))
+    yield "with a byte order mark", written(b"\xef\xbb\xbf" + text.encode())
 
 
 def _texts(file: Path) -> Iterator[tuple[str, Change]]:
@@ -170,8 +160,8 @@ def _texts(file: Path) -> Iterator[tuple[str, Change]]:
         "Windows": [line + "\r" for line in lines],
         "byte order mark": ["\ufeff" + lines[0], *lines[1:]],
     }.items():
-        yield what, _bytes("\n".join(changed).encode())
-    yield "in UTF-16", _bytes("\n".join(lines).encode("utf-16"))
+        yield what, written("\n".join(changed).encode())
+    yield "in UTF-16", written("\n".join(lines).encode("utf-16"))
 
 
 def _states(content: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], str]]:

@@ -16,12 +16,13 @@ from tests.lookalikes import section_folders
 from benchmarks.attack.case import Case
 from benchmarks.attack.mutations import (
     HDF5_KINDS,
-    JSON_TRICKS,
     NAMES_THAT_TRICK,
+    Change,
     damaged,
     hdf5_damage,
     hdf5_parts,
-    json_damage,
+    json_changes,
+    written,
 )
 from insignia.data import Pose, Transform, read_stack, write_stack
 
@@ -34,8 +35,6 @@ IMPUTE = (
 )
 NUMBERS = (0, -1, 1e300, 1e-300, 1e19, "NaN", "Infinity", "-Infinity", True, "0.5", None, [0.5], {})
 SECRET = "nobody outside may read this"
-
-Change = Callable[[Path], object]
 
 
 def cases(folder: Path, rng: np.random.Generator, amount: int) -> list[Case]:
@@ -113,11 +112,11 @@ def _changes(file: Path, rng: np.random.Generator, amount: int) -> Iterator[tupl
     yield "a pipe", lambda path: (path.unlink(), os.mkfifo(path))
     yield "a link to itself", lambda path: (path.unlink(), path.symlink_to(path.name))
     yield "a device", lambda path: (path.unlink(), path.symlink_to("/dev/zero"))
-    yield "empty", _bytes(b"")
+    yield "empty", written(b"")
     whole = file.read_bytes()
     for _ in range(amount):
         what, content = damaged(whole, rng)
-        yield what, _bytes(content)
+        yield what, written(content)
     if file.suffix == ".json":
         yield from _jsons(file, rng, amount)
     elif file.suffix in (".h5", ".h5ad"):
@@ -128,22 +127,14 @@ def _changes(file: Path, rng: np.random.Generator, amount: int) -> Iterator[tupl
         yield from _tables(file, rng, amount)
 
 
-def _bytes(content: bytes) -> Change:
-    return lambda path: path.write_bytes(content)
-
-
 def _jsons(file: Path, rng: np.random.Generator, amount: int) -> Iterator[tuple[str, Change]]:
     text = file.read_text()
-    for what, trick in JSON_TRICKS.items():
-        yield f"all is {what}", _bytes(trick.encode())
-    for _ in range(3 * amount):
-        what, changed = json_damage(text, rng)
-        yield what, _bytes(changed.encode())
+    yield from json_changes(text, rng, 3 * amount)
     content = json.loads(text)
     for key in [key for key, value in content.items() if isinstance(value, int | float)]:
         for number in NUMBERS:
             value = number if number in ("NaN", "Infinity", "-Infinity") else json.dumps(number)
-            yield f"column {key} is {value}", _bytes(json.dumps({**content, key: "@"}).replace('"@"', value).encode())
+            yield f"column {key} is {value}", written(json.dumps({**content, key: "@"}).replace('"@"', value).encode())
 
 
 def _tables(file: Path, rng: np.random.Generator, amount: int) -> Iterator[tuple[str, Change]]:
@@ -154,18 +145,18 @@ def _tables(file: Path, rng: np.random.Generator, amount: int) -> Iterator[tuple
     rows = [line.split(cut) for line in text.splitlines()]
 
     def table(changed: list[list[str]]) -> Change:
-        return _bytes(pack("\n".join(cut.join(row) for row in changed).encode()))
+        return written(pack("\n".join(cut.join(row) for row in changed).encode()))
 
     yield "the first line only", table(rows[:1])
     yield "no first line", table(rows[1:])
     yield "a line twice", table([*rows, rows[-1]])
     yield "columns backwards", table([row[::-1] for row in rows])
     yield "a line longer", table([*rows[:-1], [*rows[-1], "1", "2"]])
-    yield "semicolons", _bytes(pack(text.replace(cut, ";").encode()))
-    yield "a mark of byte order", _bytes(pack(("\ufeff" + text).encode()))
-    yield "Windows", _bytes(pack(text.replace("\n", "\r\n").encode()))
-    yield "sixteen bits", _bytes(pack(text.encode("utf-16")))
-    yield "an open quote", _bytes(pack(text.replace("\n", '\n"', 1).encode()))
+    yield "semicolons", written(pack(text.replace(cut, ";").encode()))
+    yield "a mark of byte order", written(pack(("\ufeff" + text).encode()))
+    yield "Windows", written(pack(text.replace("\n", "\r\n").encode()))
+    yield "sixteen bits", written(pack(text.encode("utf-16")))
+    yield "an open quote", written(pack(text.replace("\n", '\n"', 1).encode()))
     yield "a field of megabytes", table([rows[0], ["9" * 3_000_000, *rows[1][1:]], *rows[2:]])
     yield "a hundred thousand columns", table([row + ["0"] * 100_000 for row in rows[:3]])
     for column in rng.permutation(len(rows[0]))[: max(2, amount)].tolist():

@@ -24,7 +24,7 @@ from insignia.genes import GeneVocabulary
 if TYPE_CHECKING:
     from insignia.atlas.screens.grouping import GroupCache
 
-__all__ = ["Snapshot", "refuse_no_text", "write_genes"]
+__all__ = ["Snapshot", "joined", "refuse_no_text", "write_genes"]
 
 
 def refuse_no_text(path: Path) -> None:

@@ -304,6 +304,7 @@ def test_damaged_folders_are_refused(taught, tmp_path):
     change("of the form 'other'", format="other")
     change("lacks", genes=None)
     change("depth", options={**content["options"], "depth": 3})
+    change("arrays are there for it", options={**content["options"], "layers": 2_000})
     change("n_members|network", options={**content["options"], "n_members": len(taught.networks) + 1})
     about.write_text(json.dumps(content | {"n_features": 1}))
     with pytest.raises(ModelFormatError, match="changed"):
